@@ -1,1 +1,239 @@
-//! Placeholder crate document.
+//! Exchange connectors: build a request, read a reply, nothing else.
+//!
+//! A connector is two pure functions and a host list. [`Connector::request`]
+//! turns a [`Query`] into a signed [`Request`]; [`Connector::read`] turns the
+//! reply's bytes into [`Fact`]s. The poller owns I/O, retries, rate limits,
+//! clock offsets and circuit breakers, once, for all exchanges.
+//!
+//! # What this crate refuses to do
+//!
+//! * It opens no socket, reads no clock, sleeps never and keeps no state.
+//! * It holds no order, withdrawal or transfer request: no [`Query`] can
+//!   express one, so no bug can send one.
+//! * No amount passes through a binary float.
+//! * A failed, truncated or odd reply is an [`ExchangeError`] that names a
+//!   field. It is never an empty page, and never a panic: indexing and
+//!   unchecked arithmetic do not compile here.
+//! * No error, and no `Debug` output, carries a URL, a body or a credential.
+//!
+//! # Map
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`query`] | what can be asked |
+//! | [`request`] | what goes out, wiped when dropped; the reply's parts |
+//! | [`credentials`] | borrowed credentials and the keys made from them |
+//! | [`fact`] | what an exchange can tell us |
+//! | [`context`] | instruments and assets known so far |
+//! | [`permissions`] | the read-only check and its proof |
+//! | [`error`] | kinds of failure, who must act, when to ask again |
+//! | [`limits`] | every bound, with its reason |
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![warn(missing_docs)]
+
+pub mod context;
+pub mod credentials;
+pub mod error;
+pub mod fact;
+pub mod limits;
+pub mod permissions;
+pub mod query;
+pub mod request;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+pub use context::Context;
+pub use credentials::Credentials;
+pub use error::{Answer, ExchangeError, Kind, Reach, Retry};
+pub use fact::{
+    AmountUnit, Balance, Candle, Fact, Fill, FuturesBalance, Identity, IdentityKind, Income,
+    IncomeType, Instrument, InstrumentKind, Liquidity, Money, Page, Position, PositionSide, Price,
+    Side, SystemStatus, Ticker, Transfer, TransferKind, TransferStatus,
+};
+pub use permissions::{KeyRefused, Permissions, ReadOnlyKey};
+pub use protocol::time::UnixMillis;
+pub use query::{FillsFrom, Interval, Query, Window};
+pub use request::{Method, Reply, Request};
+
+/// An exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Venue {
+    /// Binance (binance.com; binance.us is another exchange).
+    Binance,
+    /// Kraken.
+    Kraken,
+}
+
+impl Venue {
+    /// The word used in session requests, reports and metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Binance => "binance",
+            Self::Kraken => "kraken",
+        }
+    }
+}
+
+impl fmt::Display for Venue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Venue {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        [Self::Binance, Self::Kraken]
+            .into_iter()
+            .find(|venue| venue.name() == name)
+            .ok_or(UnknownName("exchange"))
+    }
+}
+
+/// A part of an exchange with accounts of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Market {
+    /// Spot wallet and its trades.
+    Spot,
+    /// Cross margin: one collateral pool.
+    MarginCross,
+    /// Isolated margin: a pool for each pair.
+    MarginIsolated,
+    /// Futures settled in stablecoins (Binance USDⓈ-M).
+    UsdM,
+    /// Futures settled in the coin (Binance COIN-M).
+    CoinM,
+}
+
+impl Market {
+    /// The word used in session requests, reports and metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Spot => "spot",
+            Self::MarginCross => "margin_cross",
+            Self::MarginIsolated => "margin_isolated",
+            Self::UsdM => "usdm",
+            Self::CoinM => "coinm",
+        }
+    }
+}
+
+impl fmt::Display for Market {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Market {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        [Self::Spot, Self::MarginCross, Self::MarginIsolated, Self::UsdM, Self::CoinM]
+            .into_iter()
+            .find(|market| market.name() == name)
+            .ok_or(UnknownName("market"))
+    }
+}
+
+/// A word that names no exchange or no market we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {0}")]
+pub struct UnknownName(&'static str);
+
+/// Whom an exchange counts a request against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// The source address: all customers behind one egress share it.
+    Address,
+    /// The exchange account the key belongs to.
+    Account,
+}
+
+/// One of an exchange's counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Bucket {
+    /// Names the counter, for metrics and as a map key.
+    pub name: &'static str,
+    /// Whom it counts.
+    pub scope: Scope,
+    /// How much weight the exchange allows in a minute.
+    pub per_minute: u32,
+}
+
+/// What a query costs and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight {
+    /// The counter that is charged.
+    pub bucket: Bucket,
+    /// How much is charged for one request.
+    pub cost: u32,
+}
+
+/// A host that some connector talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Host {
+    /// DNS name; also the name in TLS.
+    pub name: &'static str,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// One market of one exchange.
+///
+/// Both halves are pure: the same arguments give the same result.
+pub trait Connector: Send + Sync + fmt::Debug {
+    /// The exchange.
+    fn venue(&self) -> Venue;
+
+    /// The part of it.
+    fn market(&self) -> Market;
+
+    /// Hosts this connector may reach, all on port 443; the egress allow-list
+    /// is their union.
+    fn hosts(&self) -> &'static [&'static str];
+
+    /// What `query` costs against the exchange's rate limits.
+    fn weight(&self, query: &Query) -> Weight;
+
+    /// The longest window the exchange accepts for `query`; `None` if the
+    /// query has no window.
+    fn window_max(&self, query: &Query) -> Option<Duration>;
+
+    /// How many bytes of a reply to `query` are worth reading. A longer body
+    /// must be given up by the reader of the socket.
+    fn reply_len_max(&self, query: &Query) -> usize {
+        match query {
+            Query::Instruments => limits::INSTRUMENTS_REPLY_LEN_MAX,
+            _ => limits::REPLY_LEN_MAX,
+        }
+    }
+
+    /// Builds the request and, if the query is private, signs it.
+    ///
+    /// `at` is the exchange's time: the caller's clock plus the offset it
+    /// measured. Errors: [`ExchangeError::Unsupported`] if this connector does
+    /// not know the query, [`ExchangeError::InvalidQuery`] if a window or limit
+    /// is out of range, [`ExchangeError::InvalidCredentials`] if the
+    /// credentials are missing or cannot be a key of this exchange.
+    fn request(
+        &self,
+        query: &Query,
+        credentials: Option<&Credentials<'_>>,
+        at: UnixMillis,
+    ) -> Result<Request, ExchangeError>;
+
+    /// Reads the reply to `query`.
+    ///
+    /// A page with `next` is incomplete: what it says is true, but progress
+    /// marks may advance only when the last page was read.
+    fn read(
+        &self,
+        query: &Query,
+        reply: Reply<'_>,
+        context: &Context,
+    ) -> Result<Page, ExchangeError>;
+}

@@ -1,0 +1,144 @@
+//! What goes out, and the parts of what comes back.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// HTTP methods a read may need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Everything Binance spot is asked.
+    Get,
+    /// For exchanges whose private reads are posted.
+    Post,
+}
+
+impl Method {
+    /// As in the request line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// A request ready to be sent over TLS to `host`, port 443.
+///
+/// Path, query, headers and body may hold a key or a signature: they are
+/// wiped on drop and absent from `Debug`. No `Clone`.
+pub struct Request {
+    method: Method,
+    host: &'static str,
+    path: &'static str,
+    query: Zeroizing<String>,
+    headers: Vec<(&'static str, Zeroizing<String>)>,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Request {
+    pub(crate) fn get(host: &'static str, path: &'static str, query: Zeroizing<String>) -> Self {
+        Self {
+            method: Method::Get,
+            host,
+            path,
+            query,
+            headers: Vec::new(),
+            body: Zeroizing::new(Vec::new()),
+        }
+    }
+
+    pub(crate) fn with_header(mut self, name: &'static str, value: Zeroizing<String>) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The method.
+    pub const fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The host, which is also the name in TLS.
+    pub const fn host(&self) -> &'static str {
+        self.host
+    }
+
+    /// The path alone: holds nothing about the customer, may be logged.
+    pub const fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The request target. Holds the signature: never log it.
+    pub fn path_and_query(&self) -> Zeroizing<String> {
+        self.joined("")
+    }
+
+    /// `https://host/path?query`. Holds the signature: never log it.
+    pub fn url(&self) -> Zeroizing<String> {
+        self.joined("https://")
+    }
+
+    /// Names in the exchange's spelling, values as they go on the wire.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.headers.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// The body; empty for GET.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    fn joined(&self, scheme: &str) -> Zeroizing<String> {
+        let host = if scheme.is_empty() { "" } else { self.host };
+        let separator = if self.query.is_empty() { "" } else { "?" };
+        let parts = [scheme, host, self.path, separator, self.query.as_str()];
+        // One allocation of the full length: a growing string would leave
+        // unwiped copies behind.
+        let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
+        let mut url = Zeroizing::new(String::with_capacity(len));
+        for part in parts {
+            url.push_str(part);
+        }
+        url
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("host", &self.host)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came back. The caller has bounded the body already
+/// ([`Connector::reply_len_max`](crate::Connector::reply_len_max)).
+#[derive(Clone, Copy)]
+pub struct Reply<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// Names in any case.
+    pub headers: &'a [(String, String)],
+    /// The whole body, decoded from any content coding.
+    pub body: &'a [u8],
+}
+
+impl Reply<'_> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for Reply<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("body_len", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
