@@ -1,0 +1,294 @@
+//! JSON with exactly one encoding, for everything that is signed or hashed.
+//!
+//! It is the part of RFC 8785 (JCS) that has no floating point: keys sorted by UTF-16 code units,
+//! no white space, shortest escapes, UTF-8, integers within ±(2^53 − 1). Money and ratios are
+//! decimal strings. `docs/decisions/0002-canonical-json.md` says why it is written here.
+//!
+//! # Guarantees
+//!
+//! * [`encode`] of equal values gives equal bytes, and [`parse_exact`] accepts no other bytes.
+//! * Duplicate keys, floats, unknown fields, white space and trailing bytes are refused.
+//!
+//! # Limits
+//!
+//! Depth is at most [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX), checked before parsing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::json;
+use crate::limits::JSON_INTEGER_MAX;
+
+/// Why a value has no canonical encoding, or bytes are not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CanonicalError {
+    /// More bytes than allowed.
+    #[error("canonical JSON is longer than allowed")]
+    TooLong,
+    /// Nested too deeply.
+    #[error("canonical JSON is nested too deeply")]
+    TooDeep,
+    /// Not JSON, not of the schema, or with a float, a large integer or a duplicate key.
+    #[error("not of the expected form")]
+    Malformed,
+    /// Means the right thing, in other bytes than the one encoding.
+    #[error("not the canonical encoding")]
+    NotCanonical,
+}
+
+impl From<json::JsonError> for CanonicalError {
+    fn from(error: json::JsonError) -> Self {
+        match error {
+            json::JsonError::TooLong => Self::TooLong,
+            json::JsonError::TooDeep => Self::TooDeep,
+            json::JsonError::Malformed => Self::Malformed,
+        }
+    }
+}
+
+/// Any value that has a canonical encoding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Json {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// An integer within ±(2^53 − 1).
+    Integer(i64),
+    /// A string.
+    String(String),
+    /// A list.
+    Array(Vec<Json>),
+    /// An object; its keys are sorted when it is written.
+    Object(BTreeMap<String, Json>),
+}
+
+/// The one encoding of `value`.
+///
+/// # Errors
+/// If the value holds a float, an integer out of range, a map with duplicate or non-string keys,
+/// or too much nesting.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CanonicalError> {
+    let loose = serde_json::to_vec(value).map_err(|_| CanonicalError::Malformed)?;
+    let value: Json = json::read_owned(&loose, usize::MAX)?;
+    let mut out = Vec::with_capacity(loose.len());
+    value.write(&mut out)?;
+    Ok(out)
+}
+
+/// Parses `bytes` as a `T` and refuses them unless they are exactly its encoding.
+///
+/// # Errors
+/// If the bytes are too many, too deep, not of the schema, or not canonical.
+pub fn parse_exact<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    len_max: usize,
+) -> Result<T, CanonicalError> {
+    let value: T = json::read_owned(bytes, len_max)?;
+    if encode(&value)? == bytes { Ok(value) } else { Err(CanonicalError::NotCanonical) }
+}
+
+impl Json {
+    /// The canonical form of anything serialisable.
+    ///
+    /// # Errors
+    /// As [`encode`].
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, CanonicalError> {
+        let loose = serde_json::to_vec(value).map_err(|_| CanonicalError::Malformed)?;
+        Ok(json::read_owned(&loose, usize::MAX)?)
+    }
+
+    /// The member `key` of an object.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.get(key),
+            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::String(_) | Self::Array(_) => {
+                None
+            }
+        }
+    }
+
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::Array(_) | Self::Object(_) => {
+                None
+            }
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+        match self {
+            Self::Null => out.extend_from_slice(b"null"),
+            Self::Bool(true) => out.extend_from_slice(b"true"),
+            Self::Bool(false) => out.extend_from_slice(b"false"),
+            Self::Integer(value) => out.extend_from_slice(value.to_string().as_bytes()),
+            Self::String(text) => write_string(text, out)?,
+            Self::Array(items) => {
+                out.push(b'[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    item.write(out)?;
+                }
+                out.push(b']');
+            }
+            Self::Object(members) => {
+                let mut members: Vec<_> = members.iter().collect();
+                members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+                out.push(b'{');
+                for (index, (key, value)) in members.into_iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    write_string(key, out)?;
+                    out.push(b':');
+                    value.write(out)?;
+                }
+                out.push(b'}');
+            }
+        }
+        Ok(())
+    }
+}
+
+/// serde_json's escapes are RFC 8785's: `\b \t \n \f \r \" \\`, other controls as `\u00xx`.
+fn write_string(text: &str, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+    serde_json::to_writer(out, text).map_err(|_| CanonicalError::Malformed)
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => to.serialize_unit(),
+            Self::Bool(value) => to.serialize_bool(*value),
+            Self::Integer(value) => to.serialize_i64(*value),
+            Self::String(text) => to.serialize_str(text),
+            Self::Array(items) => {
+                let mut list = to.serialize_seq(Some(items.len()))?;
+                for item in items {
+                    list.serialize_element(item)?;
+                }
+                list.end()
+            }
+            Self::Object(members) => {
+                let mut map = to.serialize_map(Some(members.len()))?;
+                for (key, value) in members {
+                    map.serialize_entry(key, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+/// What serde_json's feature `arbitrary_precision` hands a float over as: a map with this key.
+const FLOAT_TOKEN: &str = "$serde_json::private::Number";
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without floats")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Json, E> {
+        if value.unsigned_abs() <= JSON_INTEGER_MAX {
+            Ok(Json::Integer(value))
+        } else {
+            Err(E::custom("integer out of range"))
+        }
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Json, E> {
+        self.visit_i64(i64::try_from(value).map_err(|_| E::custom("integer out of range"))?)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::String(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Json, E> {
+        Ok(Json::String(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Json, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = from.next_element()? {
+            items.push(item);
+        }
+        Ok(Json::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Json, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some(key) = from.next_key::<String>()? {
+            if key == FLOAT_TOKEN {
+                return Err(A::Error::custom("floats are not allowed"));
+            }
+            if members.insert(key, from.next_value()?).is_some() {
+                return Err(A::Error::custom("duplicate key"));
+            }
+        }
+        Ok(Json::Object(members))
+    }
+}
+
+/// `#[serde(deserialize_with = "protocol::canonical::unique_map")]`: a map of at most
+/// [`LIST_LEN_MAX`](crate::limits::LIST_LEN_MAX) entries that refuses a key it has seen.
+///
+/// # Errors
+/// On a duplicate key or too many entries.
+pub fn unique_map<'de, D, V>(from: D) -> Result<BTreeMap<String, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    V: Deserialize<'de>,
+{
+    struct Unique<V>(std::marker::PhantomData<V>);
+
+    impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
+        type Value = BTreeMap<String, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map without duplicate keys")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = from.next_entry::<String, V>()? {
+                if map.insert(key, value).is_some() {
+                    return Err(A::Error::custom("duplicate key"));
+                }
+                if map.len() > crate::limits::LIST_LEN_MAX {
+                    return Err(A::Error::custom("too many entries"));
+                }
+            }
+            Ok(map)
+        }
+    }
+
+    from.deserialize_map(Unique(std::marker::PhantomData))
+}

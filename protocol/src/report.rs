@@ -1,0 +1,222 @@
+//! The signed report: a DSSE envelope, and beside it the attestation document that binds its key
+//! and its moment. `docs/report.md` is normative.
+//!
+//! ```text
+//! pae       = "DSSEv1 " len(type) " " type " " len(payload) " " payload
+//! signature = Ed25519(signing key, pae)
+//! document  = attestation of purpose `report`, nonce = SHA-256(pae)
+//! ```
+//!
+//! # Guarantees
+//!
+//! * A report has exactly one encoding: what was parsed is encoded again, and unequal bytes are
+//!   refused.
+//! * The key is the document's. The document vouches for this payload alone, within a minute of
+//!   `issued_at`: a leaked signing key cannot go on signing under an old document.
+//!
+//! # What it does not give
+//!
+//! * No freshness: a report is as old as its `issued_at` says.
+//! * No continuity: `log` is null until there is a log, and nothing shows that no other report
+//!   of the same portfolio exists.
+
+use std::fmt;
+
+use ed25519_dalek::{Signature, Signer, SigningKey};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::canonical::{self, CanonicalError};
+use crate::encoding::{b64, b64_array};
+use crate::json::Version1;
+use crate::key_bundle::KeyBundle;
+use crate::limits::{DEPLOYMENT_LEN_MAX, DOCUMENT_LEN_MAX, REPORT_LEN_MAX};
+use crate::portfolio::strict_key;
+use crate::report_payload::{PayloadError, ReportPayload};
+
+/// The DSSE payload type.
+pub const PAYLOAD_TYPE: &str = "application/vnd.performance-aggregator.report+json";
+
+/// `report.json` as parsed. Nothing in it is verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedReport {
+    v: Version1,
+    #[serde(with = "b64")]
+    attestation: Vec<u8>,
+    dsse: Dsse,
+    key_bundle: KeyBundle,
+    log: (),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dsse {
+    #[serde(with = "b64")]
+    payload: Vec<u8>,
+    #[serde(rename = "payloadType")]
+    payload_type: String,
+    signatures: [DsseSignature; 1],
+}
+
+/// Without `keyid`: it would be text that nothing signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DsseSignature {
+    #[serde(with = "b64_array")]
+    sig: [u8; 64],
+}
+
+/// Why a report is not believed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// Not the one encoding of a report.
+    #[error("the report is not canonical")]
+    Canonical(#[source] CanonicalError),
+    /// Not the payload type of a report.
+    #[error("the payload is not a report's")]
+    PayloadType,
+    /// The signature is not the document's key's, over these bytes.
+    #[error("the report's signature does not verify")]
+    Signature,
+    /// The payload is not the one encoding of a sound statement.
+    #[error("the report's payload is refused")]
+    Payload(#[source] PayloadError),
+}
+
+/// The key that signs reports, wiped on drop. Absent: `Clone`, `Display`, `Serialize`.
+pub struct ReportSigningKey(Box<SigningKey>);
+
+impl ReportSigningKey {
+    /// Makes a key of 32 random bytes (an RFC 8032 seed); the caller wipes the original.
+    pub fn from_bytes(seed: &[u8; 32]) -> Self {
+        Self(Box::new(SigningKey::from_bytes(seed)))
+    }
+
+    /// The public half, as it is in `user_data` and the key bundle.
+    pub fn public(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+}
+
+impl fmt::Debug for ReportSigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReportSigningKey(..)")
+    }
+}
+
+/// A payload ready to be attested and signed.
+#[derive(Debug)]
+pub struct Prepared {
+    payload: Vec<u8>,
+    pae: Vec<u8>,
+    nonce: [u8; 32],
+}
+
+impl Prepared {
+    /// Encodes a payload.
+    ///
+    /// # Errors
+    /// If the payload is unsound or too long.
+    pub fn new(payload: &ReportPayload) -> Result<Self, PayloadError> {
+        let payload = payload.encode()?;
+        let pae = pae(PAYLOAD_TYPE, &payload);
+        let nonce = Sha256::digest(&pae).into();
+        Ok(Self { payload, pae, nonce })
+    }
+
+    /// The nonce to ask an attestation document of purpose `report` for.
+    pub const fn nonce(&self) -> &[u8; 32] {
+        &self.nonce
+    }
+
+    /// The exact payload bytes.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Signs, and puts the report together: the bytes of `report.json`.
+    ///
+    /// # Errors
+    /// If document or configuration are longer than a verifier reads.
+    pub fn assemble(
+        self,
+        key: &ReportSigningKey,
+        document: Vec<u8>,
+        key_bundle: KeyBundle,
+    ) -> Result<Vec<u8>, ReportError> {
+        let sig = key.0.sign(&self.pae).to_bytes();
+        let report = SignedReport {
+            v: Version1,
+            attestation: document,
+            dsse: Dsse {
+                payload: self.payload,
+                payload_type: PAYLOAD_TYPE.to_owned(),
+                signatures: [DsseSignature { sig }],
+            },
+            key_bundle,
+            log: (),
+        };
+        report.check_sizes()?;
+        canonical::encode(&report).map_err(ReportError::Canonical)
+    }
+}
+
+impl SignedReport {
+    /// Reads the exact bytes of `report.json`.
+    ///
+    /// # Errors
+    /// [`Canonical`](ReportError::Canonical) unless they are the one encoding of what they say,
+    /// [`PayloadType`](ReportError::PayloadType) for another DSSE payload.
+    pub fn parse_exact(bytes: &[u8]) -> Result<Self, ReportError> {
+        let read: Self =
+            canonical::parse_exact(bytes, REPORT_LEN_MAX).map_err(ReportError::Canonical)?;
+        read.check_sizes()?;
+        if read.dsse.payload_type != PAYLOAD_TYPE {
+            return Err(ReportError::PayloadType);
+        }
+        Ok(read)
+    }
+
+    /// The attestation document.
+    pub fn document(&self) -> &[u8] {
+        &self.attestation
+    }
+
+    /// What the document is to vouch for.
+    pub const fn key_bundle(&self) -> &KeyBundle {
+        &self.key_bundle
+    }
+
+    /// The bytes that are signed.
+    pub fn pae(&self) -> Vec<u8> {
+        pae(&self.dsse.payload_type, &self.dsse.payload)
+    }
+
+    /// Verifies the signature under `key`, which must come out of the document.
+    fn verify_signature(&self, key: &[u8; 32]) -> Result<(), ReportError> {
+        let [DsseSignature { sig }] = &self.dsse.signatures;
+        strict_key(key)
+            .ok_or(ReportError::Signature)?
+            .verify_strict(&self.pae(), &Signature::from_bytes(sig))
+            .map_err(|_| ReportError::Signature)
+    }
+
+    fn check_sizes(&self) -> Result<(), ReportError> {
+        if self.attestation.len() > DOCUMENT_LEN_MAX
+            || self.key_bundle.deployment.len() > DEPLOYMENT_LEN_MAX
+        {
+            return Err(ReportError::Canonical(CanonicalError::TooLong));
+        }
+        Ok(())
+    }
+}
+
+/// DSSE's pre-authentication encoding.
+pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+    let mut pae =
+        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+    pae.extend_from_slice(payload);
+    pae
+}

@@ -1,0 +1,216 @@
+//! What a signed report says: canonical JSON with a schema name of its own.
+//!
+//! Decimals are strings, instants RFC 3339 in UTC, keys sorted. The results are those of the
+//! analytics, carried as they are; every metric in them has its method and unit in `methods`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::canonical::{self, CanonicalError, Json};
+use crate::json;
+use crate::limits::{
+    LABEL_LEN_MAX, LIST_LEN_MAX, REPORT_ACCOUNTS_MAX, REPORT_PAYLOAD_LEN_MAX, SLUG_LEN_MAX,
+    TEXT_LEN_MAX,
+};
+use crate::portfolio::{PortfolioId, PortfolioKey};
+use crate::session::{End, Identity, is_asset, is_text};
+use crate::time::{UnixMillis, rfc3339, rfc3339_option};
+
+/// The name and version of this schema.
+pub const SCHEMA: &str = "performance-aggregator/report/1";
+
+/// The signed statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportPayload {
+    /// The name and version of this schema.
+    pub schema: Schema,
+    /// Whether a simulated security module vouches for it: then it proves nothing.
+    pub simulated: bool,
+    /// When it was signed.
+    #[serde(with = "rfc3339")]
+    pub issued_at: UnixMillis,
+    /// The release that computed it.
+    pub release: String,
+    /// SHA-256 of the portfolio's key.
+    pub portfolio_id: PortfolioId,
+    /// The customer's key.
+    pub portfolio_key: PortfolioKey,
+    /// What everything is valued in.
+    pub base_currency: String,
+    /// The session it was asked for in.
+    pub session: SessionSpan,
+    /// What the results cover.
+    pub period: Period,
+    /// Every account ever opened under the portfolio.
+    pub accounts: Vec<ReportAccount>,
+    /// Where rates come from that an account's exchange does not list.
+    pub rate_sources: Vec<RateSource>,
+    /// The results of the analytics.
+    pub results: Json,
+    /// The method and unit of each metric, by its path in the results.
+    #[serde(deserialize_with = "canonical::unique_map")]
+    pub methods: BTreeMap<String, Method>,
+}
+
+/// [`SCHEMA`], and nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Schema;
+
+/// From when to when a session lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionSpan {
+    /// When it was opened.
+    #[serde(with = "rfc3339")]
+    pub started_at: UnixMillis,
+    /// When it ends by itself.
+    #[serde(with = "rfc3339")]
+    pub expires_at: UnixMillis,
+}
+
+/// The time that results cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Period {
+    /// Its first tick.
+    #[serde(with = "rfc3339")]
+    pub start: UnixMillis,
+    /// Its last tick.
+    #[serde(with = "rfc3339")]
+    pub end: UnixMillis,
+}
+
+/// An account ever opened under the portfolio.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportAccount {
+    /// Its name in the results: `<venue>-<market>`, with `-2`, `-3` for further ones.
+    pub id: String,
+    /// The customer's name for it.
+    pub label: String,
+    /// The exchange.
+    pub venue: String,
+    /// The market.
+    pub market: String,
+    /// Who it is at the exchange.
+    pub identity: Identity,
+    /// When it was first opened.
+    #[serde(with = "rfc3339")]
+    pub opened_at: UnixMillis,
+    /// When it was last closed; null while it is polled.
+    #[serde(with = "rfc3339_option")]
+    pub closed_at: Option<UnixMillis>,
+    /// Why it was closed.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub end_reason: Option<End>,
+}
+
+/// Where the rate of a pair comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateSource {
+    /// `BASE/QUOTE`.
+    pub pair: String,
+    /// The exchange it is read at.
+    pub source: String,
+}
+
+/// How a metric is computed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Method {
+    /// Name and version, such as `twr/dietz-tick/1`.
+    pub id: String,
+    /// What the number counts, such as `ratio` or `base_currency`.
+    pub unit: String,
+}
+
+/// Why a payload was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// Not canonical JSON of this schema.
+    #[error("the report's payload is not canonical")]
+    Canonical(#[source] CanonicalError),
+    /// A value contradicts another or is out of its bounds.
+    #[error("field `{0}` of the report's payload is unsound")]
+    Unsound(&'static str),
+}
+
+impl ReportPayload {
+    /// Reads the exact bytes.
+    ///
+    /// # Errors
+    /// As [`PayloadError`] says.
+    pub fn parse_exact(bytes: &[u8]) -> Result<Self, PayloadError> {
+        let read: Self = canonical::parse_exact(bytes, REPORT_PAYLOAD_LEN_MAX)
+            .map_err(PayloadError::Canonical)?;
+        read.check()?;
+        Ok(read)
+    }
+
+    /// Writes the exact bytes.
+    ///
+    /// # Errors
+    /// As [`PayloadError`] says: nothing is signed that would not be read.
+    pub fn encode(&self) -> Result<Vec<u8>, PayloadError> {
+        self.check()?;
+        let bytes = canonical::encode(self).map_err(PayloadError::Canonical)?;
+        if bytes.len() > REPORT_PAYLOAD_LEN_MAX {
+            return Err(PayloadError::Canonical(CanonicalError::TooLong));
+        }
+        Ok(bytes)
+    }
+
+    fn check(&self) -> Result<(), PayloadError> {
+        let sound = |field: &'static str, holds: bool| {
+            if holds { Ok(()) } else { Err(PayloadError::Unsound(field)) }
+        };
+        sound("portfolio_id", self.portfolio_key.portfolio_id() == self.portfolio_id)?;
+        sound("release", is_text(&self.release, TEXT_LEN_MAX))?;
+        sound("base_currency", is_asset(&self.base_currency))?;
+        sound("session", self.session.started_at < self.session.expires_at)?;
+        sound("period", self.period.start <= self.period.end)?;
+        sound("accounts", self.accounts.len() <= REPORT_ACCOUNTS_MAX)?;
+        for (index, account) in self.accounts.iter().enumerate() {
+            let earlier = self.accounts.get(..index).unwrap_or_default();
+            let texts = [
+                (&account.id, TEXT_LEN_MAX),
+                (&account.label, LABEL_LEN_MAX),
+                (&account.venue, SLUG_LEN_MAX),
+                (&account.market, SLUG_LEN_MAX),
+                (&account.identity.value, TEXT_LEN_MAX),
+            ];
+            sound("accounts", texts.into_iter().all(|(text, len_max)| is_text(text, len_max)))?;
+            sound("accounts", earlier.iter().all(|other| other.id != account.id))?;
+            sound("accounts", account.closed_at.is_some() == account.end_reason.is_some())?;
+        }
+        sound("rate_sources", self.rate_sources.len() <= LIST_LEN_MAX)?;
+        for rate in &self.rate_sources {
+            sound("rate_sources", is_text(&rate.pair, TEXT_LEN_MAX))?;
+            sound("rate_sources", is_text(&rate.source, TEXT_LEN_MAX))?;
+        }
+        sound("results", matches!(self.results, Json::Object(_)))?;
+        sound("methods", self.methods.len() <= LIST_LEN_MAX)?;
+        for (metric, method) in &self.methods {
+            sound("methods", is_text(metric, TEXT_LEN_MAX))?;
+            sound("methods", is_text(&method.id, TEXT_LEN_MAX))?;
+            sound("methods", is_text(&method.unit, TEXT_LEN_MAX))?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Schema {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(SCHEMA)
+    }
+}
+
+impl<'de> Deserialize<'de> for Schema {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        json::visit_text(from, SCHEMA, |text| (text == SCHEMA).then_some(Self))
+    }
+}
