@@ -128,9 +128,7 @@ pub(crate) fn parse_decimal(text: &str) -> Option<u32> {
 
 /// A vsock port that can be named; `VMADDR_PORT_ANY` cannot.
 pub(crate) fn parse_vsock_port(text: &str) -> Result<u32, AddressError> {
-    parse_decimal(text)
-        .filter(|port| *port != 0 && *port != VMADDR_ANY)
-        .ok_or(AddressError::Port)
+    parse_decimal(text).filter(|port| *port != 0 && *port != VMADDR_ANY).ok_or(AddressError::Port)
 }
 
 fn parse_cid(text: &str) -> Result<u32, AddressError> {
@@ -161,7 +159,8 @@ fn parse_host(text: &str) -> Result<String, AddressError> {
     }
     let name_fits = text.len() <= limits::HOST_LEN_MAX && text.split('.').all(is_label);
     // A name whose last label is a number would be read as an IPv4 address.
-    let numeric = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    let numeric =
+        text.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
     let fits = if numeric { text.parse::<Ipv4Addr>().is_ok() } else { name_fits };
     fits.then(|| text.to_owned()).ok_or(AddressError::Host)
 }

@@ -88,6 +88,7 @@ static HUBS: Mutex<Option<HashMap<PathBuf, Weak<Hub>>>> = Mutex::new(None);
 #[derive(Debug)]
 struct Hub {
     path: PathBuf,
+    bound: Arc<BoundUnix>,
     ports: Arc<Ports>,
     /// Ends with the hub.
     #[expect(dead_code, reason = "held so that dropping the hub stops its loop")]
@@ -117,13 +118,12 @@ impl HubListener {
         let mut guard = HUBS.lock().unwrap_or_else(PoisonError::into_inner);
         let hubs = guard.get_or_insert_default();
         hubs.retain(|_, hub| hub.strong_count() > 0);
-        let hub = match hubs.get(path).and_then(Weak::upgrade) {
-            Some(hub) => hub,
-            None => {
-                let hub = Arc::new(Hub::start(path)?);
-                hubs.insert(path.to_owned(), Arc::downgrade(&hub));
-                hub
-            }
+        let hub = if let Some(hub) = hubs.get(path).and_then(Weak::upgrade) {
+            hub
+        } else {
+            let hub = Arc::new(Hub::start(path)?);
+            hubs.insert(path.to_owned(), Arc::downgrade(&hub));
+            hub
         };
         let (sender, receiver) = mpsc::channel(HYBRID_QUEUE_LEN_MAX);
         {
@@ -158,15 +158,23 @@ impl Drop for HubListener {
 
 impl Hub {
     fn start(path: &Path) -> io::Result<Self> {
-        let bound = BoundUnix::bind(path)?;
+        let bound = Arc::new(BoundUnix::bind(path)?);
         let ports = Arc::new(Ports::default());
         let mut task = JoinSet::new();
-        task.spawn(serve(bound, Arc::clone(&ports)));
-        Ok(Self { path: path.to_owned(), ports, task })
+        task.spawn(serve(Arc::clone(&bound), Arc::clone(&ports)));
+        Ok(Self { path: path.to_owned(), bound, ports, task })
     }
 }
 
-async fn serve(bound: BoundUnix, ports: Arc<Ports>) {
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // The loop lets its socket go only when it is next polled; the path
+        // must be free for a successor now.
+        self.bound.unlink();
+    }
+}
+
+async fn serve(bound: Arc<BoundUnix>, ports: Arc<Ports>) {
     let mut backoff = Backoff::new();
     let mut handshakes = JoinSet::new();
     loop {

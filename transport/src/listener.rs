@@ -32,7 +32,11 @@ enum Inner {
     Tcp(TcpListener),
     Unix(BoundUnix),
     /// The host's end: the device connects to us for each guest connection.
-    HybridHost { bound: BoundUnix, path: PathBuf, port: u32 },
+    HybridHost {
+        bound: BoundUnix,
+        path: PathBuf,
+        port: u32,
+    },
     /// The guest's end, played by this process.
     HybridGuest(HubListener),
     Vsock(VsockListener),
@@ -192,13 +196,21 @@ impl BoundUnix {
     }
 }
 
-impl Drop for BoundUnix {
-    fn drop(&mut self) {
+impl BoundUnix {
+    /// Removes our file. The open socket keeps its inode, so that another's
+    /// file is never taken for ours.
+    pub(crate) fn unlink(&self) {
         if identity(&self.path).is_ok_and(|file| file == self.file)
             && let Err(error) = std::fs::remove_file(&self.path)
         {
             tracing::debug!(kind = ?error.kind(), "socket file not removed");
         }
+    }
+}
+
+impl Drop for BoundUnix {
+    fn drop(&mut self) {
+        self.unlink();
     }
 }
 

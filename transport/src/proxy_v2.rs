@@ -229,7 +229,8 @@ mod tests {
     }
 
     /// The specification's own layout, written out by hand.
-    const V4: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc6\x33\x64\x07\xd4\x31\x01\xbb";
+    const V4: &[u8] =
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc6\x33\x64\x07\xd4\x31\x01\xbb";
 
     #[test]
     fn an_ipv4_client_has_the_bytes_of_the_specification() {

@@ -34,7 +34,10 @@ enum Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     Tcp(SocketAddr),
-    Vsock { cid: u32, port: u32 },
+    Vsock {
+        cid: u32,
+        port: u32,
+    },
     /// Unix and hybrid sockets: a process of this machine.
     Local,
 }
