@@ -17,11 +17,17 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio_util::task::TaskTracker;
 use exchanges::{Market, ReadOnlyKey, Venue};
 use protocol::category::Category;
-use protocol::key_bundle::KeyBundle;
+use protocol::key_bundle::{Deployment, KeyBundle};
+use protocol::session::{ErrorDetail, Identity, Permission};
 use protocol::time::UnixMillis;
 
+use crate::clock::Clock;
+use crate::egress::Egress;
+use crate::entropy::Entropy;
+use crate::image_config::ImageConfig;
 use crate::sessions::{Active, Session, Vault};
 
 /// What custody asks of the poller, the portfolio and the report builder.
@@ -54,6 +60,19 @@ pub trait Engine: Send + Sync + Debug {
     async fn report(&self, session: &Session<Active>) -> Result<Vec<u8>, ReportRefusal>;
 }
 
+/// What the engine is built from, once, after the keys exist.
+#[derive(Clone, Debug)]
+pub struct EngineParts {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<Entropy>,
+    pub signer: Arc<dyn Signer>,
+    pub egress: Arc<Egress>,
+    pub image: Arc<ImageConfig>,
+    pub deployment: Arc<Deployment>,
+    /// Where poll rounds and other tasks of the engine are tracked.
+    pub tasks: TaskTracker,
+}
+
 /// An account as the customer asked for it, without its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenedAccount {
@@ -65,20 +84,11 @@ pub struct OpenedAccount {
     pub symbols: Vec<String>,
 }
 
-/// Who the exchange says the account belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// `uid`, `portfolio` or `api_key` where the exchange names nobody.
-    pub kind: &'static str,
-    pub value: String,
-}
-
 /// What the exchange confirmed about one account.
 #[derive(Debug)]
 pub struct CheckedAccount {
     pub identity: Identity,
-    /// Permissions in the exchange's words, sorted.
-    pub permissions: Vec<String>,
+    pub permissions: Vec<Permission>,
     /// Minted by the permission check alone.
     pub proof: ReadOnlyKey,
 }
@@ -93,9 +103,9 @@ pub enum AccountRefusal {
     /// The exchange does not accept the key.
     #[error("account `{label}`: the exchange refused the API key")]
     KeyRefused { label: String },
-    /// The exchange accepted the key and its rights cannot be read.
-    #[error("account `{label}`: the permissions of the key cannot be read")]
-    Unreadable { label: String },
+    /// The exchange accepted the key and does not prove what it may do.
+    #[error("account `{label}`: the exchange does not prove what the key may do")]
+    Unproven { label: String },
     /// This build or this deployment has no such exchange or market.
     #[error("account `{label}`: this exchange or market is not offered")]
     NotOffered { label: String },
@@ -116,7 +126,7 @@ pub enum AccountRefusal {
 impl AccountRefusal {
     pub const fn category(&self) -> Category {
         match self {
-            Self::TooPowerful { .. } | Self::KeyRefused { .. } | Self::Unreadable { .. } => {
+            Self::TooPowerful { .. } | Self::KeyRefused { .. } | Self::Unproven { .. } => {
                 Category::Refused
             }
             Self::NotOffered { .. } | Self::Malformed { .. } => Category::Invalid,
@@ -124,6 +134,21 @@ impl AccountRefusal {
             Self::Unavailable { .. } => Category::Unavailable,
             Self::Internal => Category::Internal,
         }
+    }
+
+    /// What the sealed answer adds: which account, and what to remove.
+    pub fn detail(&self) -> Option<ErrorDetail> {
+        let (label, remove) = match self {
+            Self::TooPowerful { label, remove } => (label, remove.clone()),
+            Self::KeyRefused { label }
+            | Self::Unproven { label }
+            | Self::NotOffered { label }
+            | Self::Malformed { label }
+            | Self::Throttled { label }
+            | Self::Unavailable { label } => (label, Vec::new()),
+            Self::Internal => return None,
+        };
+        Some(ErrorDetail { account: label.clone(), remove })
     }
 }
 
