@@ -133,6 +133,32 @@ pub mod hex_array {
     }
 }
 
+/// `#[serde(with = "protocol::encoding::b64_array_option")]` for an `Option<[u8; N]>`.
+pub mod b64_array_option {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    struct Wrapped<const N: usize>(#[serde(with = "super::b64_array")] [u8; N]);
+
+    /// Writes base64, or null.
+    pub fn serialize<S: Serializer, const N: usize>(
+        bytes: &Option<[u8; N]>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => super::b64_array::serialize(bytes, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    /// Reads canonical base64 of exactly `N` bytes, or null.
+    pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        from: D,
+    ) -> Result<Option<[u8; N]>, D::Error> {
+        Ok(Option::<Wrapped<N>>::deserialize(from)?.map(|Wrapped(bytes)| bytes))
+    }
+}
+
 /// `#[serde(with = "protocol::encoding::hex_array_option")]` for an `Option<[u8; N]>`.
 pub mod hex_array_option {
     use serde::{Deserialize, Deserializer, Serializer};

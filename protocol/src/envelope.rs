@@ -229,12 +229,12 @@ pub(crate) fn seal(
     nonce: [u8; 12],
     plaintext: &[u8],
 ) -> Result<(Envelope, SessionKeys), SealError> {
+    let Ephemeral { secret, public: ephemeral_pub } = ephemeral;
     if plaintext.len() > ENVELOPE_PLAINTEXT_LEN_MAX {
         return Err(SealError::TooLong);
     }
-    let shared = ephemeral.secret.diffie_hellman(&PublicKey::from(enclave.0));
-    let schedule =
-        Schedule::new(&shared, &ephemeral.public, &enclave.0).ok_or(SealError::BadKey)?;
+    let shared = secret.diffie_hellman(&PublicKey::from(enclave.0));
+    let schedule = Schedule::new(&shared, &ephemeral_pub, &enclave.0).ok_or(SealError::BadKey)?;
     let key_id = enclave.key_id();
 
     let mut ciphertext = plaintext.to_vec();
@@ -249,7 +249,7 @@ pub(crate) fn seal(
         v: VERSION,
         suite: SUITE,
         key_id: key_id.0,
-        ephemeral_pub: ephemeral.public,
+        ephemeral_pub,
         nonce,
         ciphertext,
         tag: tag.into(),

@@ -1,4 +1,6 @@
-//! Reading JSON within bounds: size and depth first, then types.
+//! Reading JSON within bounds: size and depth first, then exactly the schema.
+
+mod strict;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,6 +8,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use self::strict::Strict;
 use crate::limits::JSON_DEPTH_MAX;
 
 /// The text is not what was expected. Carries no text of the parser, which may quote the input.
@@ -28,7 +31,10 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(
     len_max: usize,
 ) -> Result<T, JsonError> {
     check_bounds(bytes, len_max)?;
-    serde_json::from_slice(bytes).map_err(|_| JsonError::Malformed)
+    let mut from = serde_json::Deserializer::from_slice(bytes);
+    let value = T::deserialize(Strict(&mut from)).map_err(|_| JsonError::Malformed)?;
+    from.end().map_err(|_| JsonError::Malformed)?;
+    Ok(value)
 }
 
 /// [`read`] for types that borrow nothing.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256, Sha384};
 use subtle::ConstantTimeEq;
 
-use crate::encoding::{b64, b64_array};
+use crate::encoding::{b64, b64_array, b64_array_option};
 use crate::json::{self, Version1};
 use crate::keys::EnclavePublicKey;
 use crate::limits::{
@@ -113,6 +113,7 @@ pub struct Deployment {
 }
 
 /// The part of a configuration that decides who must be trusted. Nothing in it has a default.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a file's schema")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
@@ -252,29 +253,4 @@ pub fn pcr16(deployment: &[u8]) -> Pcr {
     hash.update([0; 48]);
     hash.update(pcr16_extension(deployment));
     hash.finalize().into()
-}
-
-mod b64_array_option {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::encoding::b64_array;
-
-    #[derive(Deserialize)]
-    struct Wrapped(#[serde(with = "b64_array")] [u8; 32]);
-
-    pub(super) fn serialize<S: Serializer>(
-        bytes: &Option<[u8; 32]>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        match bytes {
-            Some(bytes) => b64_array::serialize(bytes, to),
-            None => to.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<[u8; 32]>, D::Error> {
-        Ok(Option::<Wrapped>::deserialize(from)?.map(|Wrapped(bytes)| bytes))
-    }
 }

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
-    /// The last instant with a four-digit year, which is what RFC 3339 can write.
-    pub const MAX: Self = Self(253_402_300_799_999);
+    /// The last instant that has a text: 26 hours before the end of the year 9999, so that it
+    /// has a four-digit year in every time zone.
+    pub const MAX: Self = Self(253_402_207_200_999);
 
     /// From whole seconds.
     pub const fn from_secs(secs: u64) -> Self {
@@ -39,7 +40,7 @@ impl UnixMillis {
     }
 
     /// The one RFC 3339 text: UTC with `Z`, no fraction for whole seconds, else three digits.
-    /// `None` past the year 9999.
+    /// `None` past [`MAX`](Self::MAX).
     pub fn to_rfc3339(self) -> Option<String> {
         if self > Self::MAX {
             return None;
@@ -145,8 +146,8 @@ mod tests {
     }
 
     #[test]
-    fn the_last_instant_is_the_end_of_the_year_9999() {
-        assert_eq!(UnixMillis::MAX.to_rfc3339().unwrap(), "9999-12-31T23:59:59.999Z");
+    fn the_last_instant_is_at_the_end_of_the_year_9999() {
+        assert_eq!(UnixMillis::MAX.to_rfc3339().unwrap(), "9999-12-30T22:00:00.999Z");
         assert_eq!(UnixMillis(UnixMillis::MAX.0 + 1).to_rfc3339(), None);
         assert_eq!(UnixMillis(u64::MAX).to_rfc3339(), None);
     }

@@ -389,12 +389,9 @@ struct AccountOut<'a> {
 
 #[derive(Serialize)]
 struct CredentialsOut<'a> {
-    #[serde(serialize_with = "write_secret")]
-    api_key: &'a SecretBytes,
-    #[serde(serialize_with = "write_secret")]
-    api_secret: &'a SecretBytes,
-    #[serde(serialize_with = "write_secret_option")]
-    passphrase: Option<&'a SecretBytes>,
+    api_key: SecretText<'a>,
+    api_secret: SecretText<'a>,
+    passphrase: Option<SecretText<'a>>,
 }
 
 impl<'a> From<&'a OpenSession> for BodyOut<'a> {
@@ -415,9 +412,9 @@ impl<'a> From<&'a OpenSession> for BodyOut<'a> {
                     venue: &account.venue,
                     market: &account.market,
                     credentials: CredentialsOut {
-                        api_key: &account.credentials.api_key,
-                        api_secret: &account.credentials.api_secret,
-                        passphrase: account.credentials.passphrase.as_ref(),
+                        api_key: SecretText(&account.credentials.api_key),
+                        api_secret: SecretText(&account.credentials.api_secret),
+                        passphrase: account.credentials.passphrase.as_ref().map(SecretText),
                     },
                     symbols: &account.symbols,
                 })
@@ -426,18 +423,13 @@ impl<'a> From<&'a OpenSession> for BodyOut<'a> {
     }
 }
 
-fn write_secret<S: Serializer>(secret: &SecretBytes, to: S) -> Result<S::Ok, S::Error> {
-    let text = secret.expose_str().ok_or_else(|| serde::ser::Error::custom("not text"))?;
-    to.serialize_str(text)
-}
+/// A secret on its way into the buffer that is sealed; the one place that writes one.
+struct SecretText<'a>(&'a SecretBytes);
 
-fn write_secret_option<S: Serializer>(
-    secret: &Option<&SecretBytes>,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    match secret {
-        Some(secret) => write_secret(secret, to),
-        None => to.serialize_none(),
+impl Serialize for SecretText<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let text = self.0.expose_str().ok_or_else(|| serde::ser::Error::custom("not text"))?;
+        to.serialize_str(text)
     }
 }
 
