@@ -334,7 +334,7 @@ impl Transfer {
             TransferKind::Withdrawal => {
                 let fee = self.fee.as_ref().filter(|fee| fee.asset == self.asset);
                 let fee = fee.map_or(Decimal::ZERO, |fee| fee.amount);
-                self.amount.checked_add(fee).map(|debit| -debit)
+                self.amount.checked_add(fee).and_then(|debit| Decimal::ZERO.checked_sub(debit))
             }
         }
     }

@@ -10,7 +10,7 @@
 //! * It opens no socket, reads no clock, sleeps never and keeps no state.
 //! * It holds no order, withdrawal or transfer request: no [`Query`] can
 //!   express one, so no bug can send one.
-//! * No amount passes through a binary float.
+//! * No amount passes through a binary float ([`decimal`]).
 //! * A failed, truncated or odd reply is an [`ExchangeError`] that names a
 //!   field. It is never an empty page, and never a panic: indexing and
 //!   unchecked arithmetic do not compile here.
@@ -28,18 +28,26 @@
 //! | [`permissions`] | the read-only check and its proof |
 //! | [`error`] | kinds of failure, who must act, when to ask again |
 //! | [`limits`] | every bound, with its reason |
+//! | [`decimal`], [`times`] | the readers that all amounts and times pass |
+//! | [`binance`], [`kraken`] | the exchanges |
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 #![warn(missing_docs)]
 
+pub mod binance;
 pub mod context;
 pub mod credentials;
+pub mod decimal;
 pub mod error;
 pub mod fact;
+mod json;
+pub mod kraken;
 pub mod limits;
 pub mod permissions;
 pub mod query;
 pub mod request;
+mod sign;
+pub mod times;
 
 use std::fmt;
 use std::str::FromStr;
@@ -57,6 +65,7 @@ pub use permissions::{KeyRefused, Permissions, ReadOnlyKey};
 pub use protocol::time::UnixMillis;
 pub use query::{FillsFrom, Interval, Query, Window};
 pub use request::{Method, Reply, Request};
+pub use sign::Scheme;
 
 /// An exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -206,9 +215,10 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// How many bytes of a reply to `query` are worth reading. A longer body
     /// must be given up by the reader of the socket.
     fn reply_len_max(&self, query: &Query) -> usize {
-        match query {
-            Query::Instruments => limits::INSTRUMENTS_REPLY_LEN_MAX,
-            _ => limits::REPLY_LEN_MAX,
+        if matches!(query, Query::Instruments) {
+            limits::INSTRUMENTS_REPLY_LEN_MAX
+        } else {
+            limits::REPLY_LEN_MAX
         }
     }
 
@@ -237,3 +247,28 @@ pub trait Connector: Send + Sync + fmt::Debug {
         context: &Context,
     ) -> Result<Page, ExchangeError>;
 }
+
+/// The connector for a market that sessions may open; `None` if there is
+/// none.
+///
+/// Kraken is here for its public prices: it answers
+/// [`ExchangeError::Unsupported`] to every private query.
+pub fn connector(venue: Venue, market: Market) -> Option<&'static dyn Connector> {
+    CONNECTORS
+        .into_iter()
+        .find(|connector| connector.venue() == venue && connector.market() == market)
+}
+
+/// Every host that a connector of [`connector`] may reach, without repetition.
+pub fn hosts() -> Vec<Host> {
+    let mut hosts: Vec<Host> = CONNECTORS
+        .into_iter()
+        .flat_map(Connector::hosts)
+        .map(|name| Host { name, port: 443 })
+        .collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    hosts
+}
+
+static CONNECTORS: [&dyn Connector; 2] = [&binance::Binance::new(Market::Spot), &kraken::Kraken];

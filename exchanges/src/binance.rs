@@ -1,0 +1,160 @@
+//! Binance (binance.com): spot, margin and both kinds of futures.
+//!
+//! The sources of what is relied on here are in `docs/exchanges.md`.
+//!
+//! * Signed queries end in `&signature=`; what is signed is the query string
+//!   exactly as it is sent, percent-encoded.
+//! * `canTrade` and `canWithdraw` of the account describe the account, not the
+//!   key. What a key may do comes from `apiRestrictions` alone.
+//! * Trade ids ascend for each pair, with gaps. Polls go by id; windows of
+//!   at most 24 hours are for the first backfill.
+//! * Deposits, withdrawals and bank payments belong to the spot connector;
+//!   the others leave them out, or they would count twice.
+
+mod auth;
+mod balances;
+mod books;
+mod errors;
+mod fills;
+mod income;
+mod permissions;
+mod routes;
+mod transfers;
+
+use std::time::Duration;
+
+pub use auth::{Signed, sign};
+pub use errors::classify;
+
+use crate::error::ExchangeError;
+use crate::fact::{Fact, Identity, IdentityKind, Page};
+use crate::json::{self, Value};
+use crate::query::Query;
+use crate::{Connector, Context, Credentials, Market, Reply, Request, UnixMillis, Venue, Weight};
+
+/// A connector for one market of Binance.
+#[derive(Clone, Copy, Debug)]
+pub struct Binance {
+    market: Market,
+}
+
+impl Binance {
+    /// The connector for `market`.
+    pub const fn new(market: Market) -> Self {
+        Self { market }
+    }
+}
+
+/// `api.binance.com` serves spot, margin and the wallet; the permission check
+/// and the account's identity are there for every market.
+const API: &str = "api.binance.com";
+const FAPI: &str = "fapi.binance.com";
+const DAPI: &str = "dapi.binance.com";
+
+impl Connector for Binance {
+    fn venue(&self) -> Venue {
+        Venue::Binance
+    }
+
+    fn market(&self) -> Market {
+        self.market
+    }
+
+    fn hosts(&self) -> &'static [&'static str] {
+        match self.market {
+            Market::Spot | Market::MarginCross | Market::MarginIsolated => &[API],
+            Market::UsdM => &[API, FAPI],
+            Market::CoinM => &[API, DAPI],
+        }
+    }
+
+    fn weight(&self, query: &Query) -> Weight {
+        routes::weight(self.market, query)
+    }
+
+    fn window_max(&self, query: &Query) -> Option<Duration> {
+        routes::window_max(self.market, query)
+    }
+
+    fn request(
+        &self,
+        query: &Query,
+        credentials: Option<&Credentials<'_>>,
+        at: UnixMillis,
+    ) -> Result<Request, ExchangeError> {
+        let route = routes::route(self.market, query)?;
+        if query.is_private() {
+            let credentials = credentials.ok_or(ExchangeError::InvalidCredentials)?;
+            auth::request(&route, credentials, at)
+        } else {
+            Ok(route.unsigned())
+        }
+    }
+
+    fn read(
+        &self,
+        query: &Query,
+        reply: Reply<'_>,
+        context: &Context,
+    ) -> Result<Page, ExchangeError> {
+        if reply.body.len() > self.reply_len_max(query) {
+            return Err(ExchangeError::TooLong { field: "body" });
+        }
+        // Maintenance is the answer to this one question, not a failure of it.
+        if *query == Query::SystemStatus && reply.status == 200 {
+            let status = books::system_status(json::document(reply.body)?)?;
+            return Ok(Page::one(Fact::SystemStatus(status)));
+        }
+        if let Some(answer) = classify(&reply) {
+            return Err(ExchangeError::Answered(answer));
+        }
+        let document = json::document(reply.body)?;
+        match query {
+            Query::ServerTime => {
+                let time = document.object("body")?.time("serverTime")?;
+                Ok(Page::one(Fact::ServerTime(time)))
+            }
+            Query::SystemStatus => Err(json::malformed("status")),
+            Query::Instruments => books::instruments(self.market, document).map(Page::last),
+            Query::Prices { .. } => books::prices(document, context).map(Page::last),
+            Query::Ticker { .. } => books::tickers(document, context).map(Page::last),
+            Query::Candles { .. } => books::candles(self.market, document).map(Page::last),
+            Query::Permissions => {
+                permissions::read(document).map(|found| Page::one(Fact::Permissions(found)))
+            }
+            Query::AccountIdentity => {
+                let identity = identity(document)?.ok_or_else(|| json::malformed("uid"))?;
+                Ok(Page::one(Fact::Identity(identity)))
+            }
+            Query::Balances => {
+                let mut facts = balances::wallets(self.market, document, context)?;
+                if self.market == Market::Spot {
+                    facts.extend(identity(document)?.map(Fact::Identity));
+                }
+                Ok(Page::last(facts))
+            }
+            Query::Fills { symbol, from, limit } => {
+                fills::page(self.market, document, context, symbol, *from, *limit)
+            }
+            Query::Deposits { window, offset } => transfers::deposits(document, *window, *offset),
+            Query::Withdrawals { window, offset } => {
+                transfers::withdrawals(document, *window, *offset)
+            }
+            Query::FiatOrders { kind, window, page } => {
+                transfers::fiat_orders(document, *kind, *window, *page)
+            }
+            Query::FuturesBalances => balances::futures(self.market, document).map(Page::last),
+            Query::Positions => balances::positions(self.market, document, context).map(Page::last),
+            Query::Income { start, end, page, limit } => {
+                let at = income::At { start: *start, end: *end, page: *page, limit: *limit };
+                income::page(document, context, at)
+            }
+        }
+    }
+}
+
+/// The account's user id, if the reply holds one.
+fn identity(document: Value<'_>) -> Result<Option<Identity>, ExchangeError> {
+    let uid = document.object("body")?.maybe_id("uid")?;
+    Ok(uid.map(|value| Identity { kind: IdentityKind::Uid, value }))
+}

@@ -1,0 +1,114 @@
+//! Executions.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use crate::error::ExchangeError;
+use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Money, Page, Side};
+use crate::json::{Object, Value, malformed};
+use crate::query::{FillsFrom, Query};
+use crate::{Context, Market};
+
+/// One page. A full one goes on at the last id plus one.
+pub(super) fn page(
+    market: Market,
+    document: Value<'_>,
+    context: &Context,
+    symbol: &str,
+    from: FillsFrom,
+    limit: u16,
+) -> Result<Page, ExchangeError> {
+    let rows = document.list("body")?;
+    let full = rows.len() >= usize::from(limit);
+    let mut facts = Vec::with_capacity(rows.len());
+    let mut last = None;
+    for row in rows {
+        let read = fill(market, &row.object("body")?, context)?;
+        if full {
+            let id: u64 = read.id.parse().map_err(|_| malformed("id"))?;
+            last = last.max(Some(id));
+        }
+        facts.push(Fact::Fill(read));
+    }
+    let next = match last {
+        None => None,
+        Some(last) => Some(Query::Fills {
+            symbol: symbol.to_owned(),
+            from: FillsFrom::Id(after(last, from)?),
+            limit,
+        }),
+    };
+    Ok(Page { facts, next })
+}
+
+/// The id to go on from; an error where that would be no progress.
+fn after(last: u64, from: FillsFrom) -> Result<u64, ExchangeError> {
+    let next = last.checked_add(1).ok_or_else(|| malformed("id"))?;
+    match from {
+        FillsFrom::Id(asked) if next <= asked => Err(malformed("id")),
+        FillsFrom::Id(_) | FillsFrom::Window(_) => Ok(next),
+    }
+}
+
+fn fill(market: Market, row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
+    let symbol = row.text("symbol")?;
+    let instrument = context.instrument(&symbol).ok_or(ExchangeError::UnknownInstrument)?;
+    let price = row.decimal("price")?;
+    let amount = row.decimal("qty")?;
+    let (side, maker) = match market {
+        Market::Spot | Market::MarginCross | Market::MarginIsolated => {
+            let side = if row.flag("isBuyer")? { Side::Buy } else { Side::Sell };
+            (side, row.flag("isMaker")?)
+        }
+        Market::UsdM | Market::CoinM => {
+            let side = match row.text("side")?.as_str() {
+                "BUY" => Side::Buy,
+                "SELL" => Side::Sell,
+                _ => return Err(malformed("side")),
+            };
+            (side, row.flag("maker")?)
+        }
+    };
+    let notional_quote = if instrument.inverse {
+        product(amount, instrument.contract_size, "qty")?
+    } else {
+        match row.maybe_decimal("quoteQty")? {
+            Some(notional) => notional,
+            None => product(price, amount, "qty")?,
+        }
+    };
+    Ok(Fill {
+        id: row.id("id")?,
+        order_id: row.id("orderId")?,
+        instrument: Arc::clone(instrument),
+        side,
+        price,
+        amount,
+        amount_unit: if market == Market::CoinM { AmountUnit::Contract } else { AmountUnit::Base },
+        notional_quote,
+        fee: money(row, "commission", "commissionAsset")?,
+        realized_pnl: match market {
+            Market::Spot | Market::MarginCross | Market::MarginIsolated => None,
+            Market::UsdM | Market::CoinM => money(row, "realizedPnl", "marginAsset")?,
+        },
+        liquidity: Some(if maker { Liquidity::Maker } else { Liquidity::Taker }),
+        at: row.time("time")?,
+    })
+}
+
+fn product(left: Decimal, right: Decimal, field: &'static str) -> Result<Decimal, ExchangeError> {
+    left.checked_mul(right).map(|product| product.normalize()).ok_or_else(|| malformed(field))
+}
+
+/// An amount with its asset; `None` if the reply has no amount.
+fn money(
+    row: &Object<'_>,
+    amount: &'static str,
+    asset: &'static str,
+) -> Result<Option<Money>, ExchangeError> {
+    match row.maybe_decimal(amount)? {
+        Some(amount) => Ok(Some(Money { asset: row.text(asset)?, amount })),
+        None => Ok(None),
+    }
+}

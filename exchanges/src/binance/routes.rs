@@ -1,0 +1,368 @@
+//! Where each question is asked, what it costs, and how far it may reach.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{API, DAPI, FAPI};
+use crate::error::ExchangeError;
+use crate::fact::TransferKind;
+use crate::query::{FillsFrom, Interval, Query, Window};
+use crate::sign::query_string;
+use crate::{Bucket, Market, Request, Scope, Weight, limits};
+
+/// A request before it is signed.
+pub(super) struct Route {
+    pub(super) host: &'static str,
+    pub(super) path: &'static str,
+    pub(super) query: Vec<(&'static str, String)>,
+}
+
+impl Route {
+    pub(super) fn unsigned(&self) -> Request {
+        Request::get(self.host, self.path, Zeroizing::new(query_string(&self.query)))
+    }
+
+    fn with(mut self, name: &'static str, value: impl Display) -> Self {
+        self.query.push((name, value.to_string()));
+        self
+    }
+
+    fn within(self, names: (&'static str, &'static str), window: Window) -> Self {
+        self.with(names.0, window.start.0).with(names.1, window.end.0)
+    }
+}
+
+const fn to(host: &'static str, path: &'static str) -> Route {
+    Route { host, path, query: Vec::new() }
+}
+
+const START_END: (&str, &str) = ("startTime", "endTime");
+
+/// Rows in one reply of fills, deposits, withdrawals and income.
+pub(super) const PAGE: u16 = 1000;
+
+/// Rows in one reply of bank payments.
+pub(super) const FIAT_PAGE: u16 = 500;
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// The request for `query`, with every bound checked.
+pub(super) fn route(market: Market, query: &Query) -> Result<Route, ExchangeError> {
+    use Market::{CoinM, MarginCross, MarginIsolated, Spot, UsdM};
+
+    let (host, paths, clock) = match market {
+        Spot | MarginCross | MarginIsolated => (API, Paths::SPOT, "/api/v3/time"),
+        UsdM => (FAPI, Paths::USDM, "/fapi/v1/time"),
+        CoinM => (DAPI, Paths::COINM, "/dapi/v1/time"),
+    };
+    check_window(market, query)?;
+    match query {
+        Query::ServerTime => Ok(to(host, clock)),
+        Query::SystemStatus => Ok(to(API, "/sapi/v1/system/status")),
+        Query::Instruments => Ok(match market {
+            // Permission sets double the size of the reply and are not read.
+            Spot | MarginCross | MarginIsolated => {
+                to(host, paths.info).with("showPermissionSets", false)
+            }
+            UsdM | CoinM => to(host, paths.info),
+        }),
+        Query::Prices { symbols } => prices(market, to(host, paths.price), symbols),
+        Query::Ticker { symbol } => Ok(to(host, paths.ticker).with("symbol", checked(symbol)?)),
+        Query::Candles { symbol, interval, window, limit } => {
+            let limit = in_range(*limit, if host == API { 1000 } else { 1500 })?;
+            let route = to(host, paths.candles)
+                .with("symbol", checked(symbol)?)
+                .with("interval", interval_name(*interval));
+            let route = match window {
+                Some(window) => route.within(START_END, *window),
+                None => route,
+            };
+            Ok(route.with("limit", limit))
+        }
+        Query::Permissions => Ok(to(API, "/sapi/v1/account/apiRestrictions")),
+        Query::AccountIdentity => Ok(spot_account()),
+        Query::Balances => match market {
+            Spot => Ok(spot_account()),
+            MarginCross => Ok(to(API, "/sapi/v1/margin/account")),
+            MarginIsolated => Ok(to(API, "/sapi/v1/margin/isolated/account")),
+            UsdM | CoinM => Err(ExchangeError::Unsupported),
+        },
+        Query::Fills { symbol, from, limit } => {
+            fills(market, to(host, paths.fills), symbol, *from, *limit)
+        }
+        Query::Deposits { window, offset } if market == Spot => {
+            Ok(listed("/sapi/v1/capital/deposit/hisrec", *window, *offset))
+        }
+        Query::Withdrawals { window, offset } if market == Spot => {
+            Ok(listed("/sapi/v1/capital/withdraw/history", *window, *offset))
+        }
+        Query::FiatOrders { kind, window, page } if market == Spot => {
+            let direction = match kind {
+                TransferKind::Deposit => 0,
+                TransferKind::Withdrawal => 1,
+            };
+            Ok(to(API, "/sapi/v1/fiat/orders")
+                .with("transactionType", direction)
+                .within(("beginTime", "endTime"), *window)
+                .with("page", page)
+                .with("rows", FIAT_PAGE))
+        }
+        Query::Deposits { .. } | Query::Withdrawals { .. } | Query::FiatOrders { .. } => {
+            Err(ExchangeError::Unsupported)
+        }
+        Query::FuturesBalances => match market {
+            UsdM => Ok(to(FAPI, "/fapi/v3/account")),
+            CoinM => Ok(to(DAPI, "/dapi/v1/account")),
+            Spot | MarginCross | MarginIsolated => Err(ExchangeError::Unsupported),
+        },
+        Query::Positions => match market {
+            UsdM => Ok(to(FAPI, "/fapi/v3/positionRisk")),
+            CoinM => Ok(to(DAPI, "/dapi/v1/positionRisk")),
+            Spot | MarginCross | MarginIsolated => Err(ExchangeError::Unsupported),
+        },
+        Query::Income { start, end, page, limit } => {
+            let path = match market {
+                UsdM => "/fapi/v1/income",
+                CoinM => "/dapi/v1/income",
+                Spot | MarginCross | MarginIsolated => return Err(ExchangeError::Unsupported),
+            };
+            let limit = in_range(*limit, PAGE)?;
+            let mut route = to(host, path);
+            for (name, time) in [("startTime", start), ("endTime", end)] {
+                if let Some(time) = time {
+                    route = route.with(name, time.0);
+                }
+            }
+            if *page > 1 {
+                route = route.with("page", page);
+            }
+            Ok(route.with("limit", limit))
+        }
+    }
+}
+
+/// The same question has another path at each market.
+struct Paths {
+    info: &'static str,
+    price: &'static str,
+    ticker: &'static str,
+    candles: &'static str,
+    fills: &'static str,
+}
+
+impl Paths {
+    const SPOT: Self = Self {
+        info: "/api/v3/exchangeInfo",
+        price: "/api/v3/ticker/price",
+        ticker: "/api/v3/ticker/24hr",
+        candles: "/api/v3/klines",
+        fills: "/api/v3/myTrades",
+    };
+    const USDM: Self = Self {
+        info: "/fapi/v1/exchangeInfo",
+        price: "/fapi/v1/ticker/price",
+        ticker: "/fapi/v1/ticker/24hr",
+        candles: "/fapi/v1/klines",
+        fills: "/fapi/v1/userTrades",
+    };
+    const COINM: Self = Self {
+        info: "/dapi/v1/exchangeInfo",
+        price: "/dapi/v1/ticker/price",
+        ticker: "/dapi/v1/ticker/24hr",
+        candles: "/dapi/v1/klines",
+        fills: "/dapi/v1/userTrades",
+    };
+}
+
+fn spot_account() -> Route {
+    to(API, "/api/v3/account").with("omitZeroBalances", true)
+}
+
+fn listed(path: &'static str, window: Window, offset: u32) -> Route {
+    to(API, path).within(START_END, window).with("offset", offset).with("limit", PAGE)
+}
+
+fn prices(market: Market, route: Route, symbols: &[String]) -> Result<Route, ExchangeError> {
+    if symbols.len() > limits::PRICE_SYMBOLS_MAX {
+        return Err(ExchangeError::InvalidQuery { field: "symbols" });
+    }
+    match symbols {
+        [] => Ok(route),
+        [symbol] => Ok(route.with("symbol", checked(symbol)?)),
+        // Futures have no list of symbols: all of them cost 2.
+        _ if matches!(market, Market::UsdM | Market::CoinM) => Ok(route),
+        symbols => {
+            for symbol in symbols {
+                checked(symbol)?;
+            }
+            let list = serde_json::to_string(symbols)
+                .map_err(|_| ExchangeError::InvalidQuery { field: "symbols" })?;
+            Ok(route.with("symbols", list))
+        }
+    }
+}
+
+fn fills(
+    market: Market,
+    route: Route,
+    symbol: &str,
+    from: FillsFrom,
+    limit: u16,
+) -> Result<Route, ExchangeError> {
+    let limit = in_range(limit, PAGE)?;
+    let route = match market {
+        Market::Spot | Market::UsdM | Market::CoinM => route.with("symbol", checked(symbol)?),
+        Market::MarginCross => margin_fills(symbol, "FALSE")?,
+        Market::MarginIsolated => margin_fills(symbol, "TRUE")?,
+    };
+    let route = match from {
+        FillsFrom::Id(id) => route.with("fromId", id),
+        FillsFrom::Window(window) => route.within(START_END, window),
+    };
+    Ok(route.with("limit", limit))
+}
+
+fn margin_fills(symbol: &str, isolated: &str) -> Result<Route, ExchangeError> {
+    let route = to(API, "/sapi/v1/margin/myTrades").with("symbol", checked(symbol)?);
+    Ok(route.with("isIsolated", isolated))
+}
+
+/// A symbol that can be one: not empty, bounded, no control characters. It may
+/// hold any letter; the encoding makes it safe.
+fn checked(symbol: &str) -> Result<&str, ExchangeError> {
+    let fits = (1..=limits::SYMBOL_LEN_MAX).contains(&symbol.len());
+    if fits && !symbol.chars().any(char::is_control) {
+        Ok(symbol)
+    } else {
+        Err(ExchangeError::InvalidQuery { field: "symbol" })
+    }
+}
+
+fn in_range(limit: u16, max: u16) -> Result<u16, ExchangeError> {
+    if (1..=max).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(ExchangeError::InvalidQuery { field: "limit" })
+    }
+}
+
+const fn interval_name(interval: Interval) -> &'static str {
+    match interval {
+        Interval::Minute => "1m",
+        Interval::FiveMinutes => "5m",
+        Interval::Hour => "1h",
+        Interval::Day => "1d",
+        Interval::Week => "1w",
+    }
+}
+
+/// The longest window of `query`, where it has one.
+pub(super) const fn window_max(market: Market, query: &Query) -> Option<Duration> {
+    match query {
+        Query::Fills { .. } => Some(match market {
+            Market::Spot | Market::MarginCross | Market::MarginIsolated => DAY,
+            Market::UsdM | Market::CoinM => DAY.saturating_mul(7),
+        }),
+        // For bank payments not documented: as the other calls of the wallet.
+        Query::Deposits { .. } | Query::Withdrawals { .. } | Query::FiatOrders { .. } => {
+            Some(DAY.saturating_mul(90))
+        }
+        Query::Income { .. } => Some(DAY.saturating_mul(7)),
+        Query::ServerTime
+        | Query::SystemStatus
+        | Query::Instruments
+        | Query::Prices { .. }
+        | Query::Ticker { .. }
+        | Query::Candles { .. }
+        | Query::Permissions
+        | Query::AccountIdentity
+        | Query::Balances
+        | Query::FuturesBalances
+        | Query::Positions => None,
+    }
+}
+
+/// Refuses windows that end before they start or are longer than the exchange
+/// accepts (it would answer -1127, or cut silently).
+fn check_window(market: Market, query: &Query) -> Result<(), ExchangeError> {
+    let window = match query {
+        Query::Fills { from: FillsFrom::Window(window), .. }
+        | Query::Deposits { window, .. }
+        | Query::Withdrawals { window, .. }
+        | Query::FiatOrders { window, .. }
+        | Query::Candles { window: Some(window), .. } => *window,
+        Query::Income { start: Some(start), end: Some(end), .. } => Window::new(*start, *end),
+        Query::ServerTime
+        | Query::SystemStatus
+        | Query::Instruments
+        | Query::Prices { .. }
+        | Query::Ticker { .. }
+        | Query::Candles { .. }
+        | Query::Permissions
+        | Query::AccountIdentity
+        | Query::Balances
+        | Query::Fills { .. }
+        | Query::FuturesBalances
+        | Query::Positions
+        | Query::Income { .. } => return Ok(()),
+    };
+    let within = window
+        .duration()
+        .is_some_and(|length| window_max(market, query).is_none_or(|max| length <= max));
+    if within { Ok(()) } else { Err(ExchangeError::InvalidQuery { field: "window" }) }
+}
+
+const API_ADDRESS: Bucket = bucket("binance_api", Scope::Address, 6000);
+const SAPI_ADDRESS: Bucket = bucket("binance_sapi", Scope::Address, 12_000);
+const SAPI_ACCOUNT: Bucket = bucket("binance_sapi_uid", Scope::Account, 180_000);
+const FAPI_ADDRESS: Bucket = bucket("binance_fapi", Scope::Address, 2400);
+const DAPI_ADDRESS: Bucket = bucket("binance_dapi", Scope::Address, 2400);
+
+const fn bucket(name: &'static str, scope: Scope, per_minute: u32) -> Bucket {
+    Bucket { name, scope, per_minute }
+}
+
+/// What `query` costs.
+pub(super) fn weight(market: Market, query: &Query) -> Weight {
+    use Market::{CoinM, MarginCross, MarginIsolated, Spot, UsdM};
+
+    let data = match market {
+        Spot | MarginCross | MarginIsolated => API_ADDRESS,
+        UsdM => FAPI_ADDRESS,
+        CoinM => DAPI_ADDRESS,
+    };
+    let spot = data == API_ADDRESS;
+    let by = |spot_cost, usdm_cost, coinm_cost| match market {
+        Spot | MarginCross | MarginIsolated => spot_cost,
+        UsdM => usdm_cost,
+        CoinM => coinm_cost,
+    };
+    let (bucket, cost) = match query {
+        Query::ServerTime => (data, 1),
+        Query::SystemStatus | Query::Permissions | Query::Deposits { .. } => (SAPI_ADDRESS, 1),
+        Query::Instruments => (data, by(20, 1, 1)),
+        Query::Prices { symbols } => (data, if spot && symbols.len() != 1 { 4 } else { 2 }),
+        Query::Ticker { .. } => (data, by(2, 1, 1)),
+        // Futures charge by the number of bars; this is for the longest list.
+        Query::Candles { .. } => (data, by(2, 10, 10)),
+        Query::AccountIdentity => (API_ADDRESS, 20),
+        Query::Balances => match market {
+            Spot => (API_ADDRESS, 20),
+            MarginCross | MarginIsolated | UsdM | CoinM => (SAPI_ADDRESS, 10),
+        },
+        Query::Fills { .. } => match market {
+            Spot => (API_ADDRESS, 20),
+            MarginCross | MarginIsolated => (SAPI_ADDRESS, 10),
+            UsdM => (FAPI_ADDRESS, 5),
+            CoinM => (DAPI_ADDRESS, 20),
+        },
+        Query::Withdrawals { .. } => (SAPI_ACCOUNT, 18_000),
+        Query::FiatOrders { .. } => (SAPI_ACCOUNT, 90_000),
+        Query::FuturesBalances => (data, 5),
+        Query::Positions => (data, by(5, 5, 1)),
+        Query::Income { .. } => (data, by(30, 30, 20)),
+    };
+    Weight { bucket, cost }
+}

@@ -1,0 +1,160 @@
+//! Deposits, withdrawals and bank payments.
+
+use crate::error::{Answer, ExchangeError, Kind};
+use crate::fact::{Fact, Money, Page, Transfer, TransferKind, TransferStatus};
+use crate::json::{Object, Value, malformed};
+use crate::query::{Query, Window};
+
+use super::routes::{FIAT_PAGE, PAGE};
+
+pub(super) fn deposits(
+    document: Value<'_>,
+    window: Window,
+    offset: u32,
+) -> Result<Page, ExchangeError> {
+    let rows = document.list("body")?;
+    let next = offset_after(&rows, offset)?.map(|offset| Query::Deposits { window, offset });
+    let status = |status| match status {
+        0 | 8 => TransferStatus::Pending,
+        1 | 6 => TransferStatus::Ok,
+        2 | 7 => TransferStatus::Failed,
+        _ => TransferStatus::Unknown,
+    };
+    let read = |row: &Object<'_>| {
+        Ok(Transfer {
+            at: row.time("insertTime")?,
+            ..on_chain(row, TransferKind::Deposit, status(row.integer("status")?))?
+        })
+    };
+    page(rows, next, read)
+}
+
+pub(super) fn withdrawals(
+    document: Value<'_>,
+    window: Window,
+    offset: u32,
+) -> Result<Page, ExchangeError> {
+    let rows = document.list("body")?;
+    let next = offset_after(&rows, offset)?.map(|offset| Query::Withdrawals { window, offset });
+    let status = |status| match status {
+        0 | 2 | 4 => TransferStatus::Pending,
+        1 => TransferStatus::Canceled,
+        3 | 5 => TransferStatus::Failed,
+        6 => TransferStatus::Ok,
+        _ => TransferStatus::Unknown,
+    };
+    let read = |row: &Object<'_>| {
+        let fee = row.maybe_decimal("transactionFee")?;
+        let asset = row.text("coin")?;
+        Ok(Transfer {
+            fee: fee.map(|amount| Money { asset, amount }),
+            at: row.time("applyTime")?,
+            ..on_chain(row, TransferKind::Withdrawal, status(row.integer("status")?))?
+        })
+    };
+    page(rows, next, read)
+}
+
+/// What deposits and withdrawals have in common. `at` is set by the caller.
+fn on_chain(
+    row: &Object<'_>,
+    kind: TransferKind,
+    status: TransferStatus,
+) -> Result<Transfer, ExchangeError> {
+    let txid = row.maybe_text("txId")?;
+    Ok(Transfer {
+        id: row.maybe_id("id")?.or_else(|| txid.clone()).ok_or_else(|| malformed("id"))?,
+        kind,
+        asset: row.text("coin")?,
+        amount: row.decimal("amount")?.abs(),
+        fee: None,
+        status,
+        txid,
+        network: row.maybe_text("network")?,
+        internal: Some(match row.get("transferType") {
+            Some(value) => value.integer("transferType")? == 1,
+            None => false,
+        }),
+        at: crate::UnixMillis(0),
+        completed_at: row.maybe_time("completeTime")?,
+    })
+}
+
+/// Where a full page goes on.
+fn offset_after(rows: &[Value<'_>], offset: u32) -> Result<Option<u32>, ExchangeError> {
+    if rows.len() < usize::from(PAGE) {
+        return Ok(None);
+    }
+    let read = u32::try_from(rows.len()).map_err(|_| malformed("body"))?;
+    offset.checked_add(read).map(Some).ok_or_else(|| malformed("body"))
+}
+
+pub(super) fn fiat_orders(
+    document: Value<'_>,
+    kind: TransferKind,
+    window: Window,
+    number: u32,
+) -> Result<Page, ExchangeError> {
+    let body = document.object("body")?;
+    // A refusal comes with the status 200 and a positive code.
+    let code = body.id("code")?;
+    if code != "000000"
+        || body.get("success").is_some_and(|value| value.flag("success") != Ok(true))
+    {
+        let (kind, status, code) = (Kind::Unknown, 200, code.parse().ok());
+        return Err(ExchangeError::Answered(Answer { kind, status, code, retry_after: None }));
+    }
+    let rows = match body.get("data") {
+        Some(rows) => rows.list("data")?,
+        // Left out where there is nothing; but never where there is a count.
+        None => match body.get("total") {
+            Some(total) if total.integer("total")? != 0 => return Err(malformed("data")),
+            _ => Vec::new(),
+        },
+    };
+    let full = rows.len() >= usize::from(FIAT_PAGE);
+    let next = if full {
+        let page = number.checked_add(1).ok_or_else(|| malformed("data"))?;
+        Some(Query::FiatOrders { kind, window, page })
+    } else {
+        None
+    };
+    page(rows, next, |row| fiat_order(row, kind))
+}
+
+fn fiat_order(row: &Object<'_>, kind: TransferKind) -> Result<Transfer, ExchangeError> {
+    let asset = row.text("fiatCurrency")?;
+    let fee = row.maybe_decimal("totalFee")?;
+    let status = match row.text("status")?.as_str() {
+        "Successful" | "Finished" | "Completed" => TransferStatus::Ok,
+        "Processing" | "Refunding" => TransferStatus::Pending,
+        "Refunded" => TransferStatus::Canceled,
+        "Failed" | "Expired" | "Refund Failed" => TransferStatus::Failed,
+        _ => TransferStatus::Unknown,
+    };
+    Ok(Transfer {
+        id: row.id("orderNo")?,
+        kind,
+        amount: row.decimal("amount")?.abs(),
+        fee: fee.map(|amount| Money { asset: asset.clone(), amount }),
+        asset,
+        status,
+        txid: None,
+        network: row.maybe_text("method")?,
+        internal: Some(false),
+        at: row.time("createTime")?,
+        completed_at: row.maybe_time("updateTime")?,
+    })
+}
+
+fn page(
+    rows: Vec<Value<'_>>,
+    next: Option<Query>,
+    read: impl Fn(&Object<'_>) -> Result<Transfer, ExchangeError>,
+) -> Result<Page, ExchangeError> {
+    let facts = rows
+        .into_iter()
+        .map(|row| read(&row.object("body")?).map(Fact::Transfer))
+        .collect::<Result<_, _>>()?;
+    Ok(Page { facts, next })
+}
