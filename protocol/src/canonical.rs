@@ -292,3 +292,129 @@ where
 
     from.deserialize_map(Unique(std::marker::PhantomData))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    use super::{CanonicalError, Json, encode, parse_exact};
+    use crate::limits::JSON_DEPTH_MAX;
+
+    const LEN_MAX: usize = 10_000;
+
+    fn json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::Bool),
+            (-9_007_199_254_740_991_i64..=9_007_199_254_740_991).prop_map(Json::Integer),
+            any::<String>().prop_map(Json::String),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Json::Array),
+                prop::collection::btree_map(any::<String>(), inner, 0..6).prop_map(Json::Object),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_reads_back_from_its_one_encoding(value in json()) {
+            let bytes = encode(&value).unwrap();
+            prop_assert_eq!(parse_exact::<Json>(&bytes, LEN_MAX).unwrap(), value);
+        }
+
+        #[test]
+        fn no_byte_can_be_changed_without_changing_the_value(
+            value in json(),
+            at: prop::sample::Index,
+            to: u8,
+        ) {
+            let mut bytes = encode(&value).unwrap();
+            let at = at.index(bytes.len());
+            prop_assume!(bytes[at] != to);
+            bytes[at] = to;
+            if let Ok(read) = parse_exact::<Json>(&bytes, LEN_MAX) {
+                prop_assert_ne!(read, value);
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_the_encoding_of_rfc_8785() {
+        // RFC 8785 section 3.2.3, the sorting example, and 3.2.2.2, the string example
+        let text = "{\"\\u20ac\":1,\"\\r\":2,\"\\ufb33\":3,\"1\":4,\"\\ud83d\\ude00\":5,\"\\u0080\":6,\"\\u00f6\":7}";
+        let value: Json = serde_json::from_str(text).unwrap();
+        let sorted = "{\"\\r\":2,\"1\":4,\"\u{80}\":6,\"\u{f6}\":7,\"\u{20ac}\":1,\"\u{1f600}\":5,\"\u{fb33}\":3}";
+        assert_eq!(String::from_utf8(encode(&value).unwrap()).unwrap(), sorted);
+
+        let text = "\"\\u20ac$\\u000F\\u000aA'\\u0042\\u0022\\u005c\\\\\\\"\\/\"";
+        let value: Json = serde_json::from_str(text).unwrap();
+        let expected = "\"\u{20ac}$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"";
+        assert_eq!(String::from_utf8(encode(&value).unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn other_texts_of_a_value_are_refused() {
+        for (text, error) in [
+            (" 1", CanonicalError::NotCanonical),
+            ("1\n", CanonicalError::NotCanonical),
+            ("[1, 2]", CanonicalError::NotCanonical),
+            ("{\"b\":1,\"a\":2}", CanonicalError::NotCanonical),
+            ("\"\\u0061\"", CanonicalError::NotCanonical),
+            ("\"\\/\"", CanonicalError::NotCanonical),
+            ("\"\\u000A\"", CanonicalError::NotCanonical),
+            ("{\"a\":1,\"a\":1}", CanonicalError::Malformed),
+            ("1.0", CanonicalError::Malformed),
+            ("1e2", CanonicalError::Malformed),
+            ("-0", CanonicalError::Malformed),
+            ("01", CanonicalError::Malformed),
+            ("9007199254740992", CanonicalError::Malformed),
+            ("-9007199254740992", CanonicalError::Malformed),
+            ("18446744073709551616", CanonicalError::Malformed),
+            ("{\"$serde_json::private::Number\":\"1\"}", CanonicalError::Malformed),
+            ("1 2", CanonicalError::Malformed),
+            ("\"\\ud800\"", CanonicalError::Malformed),
+            ("", CanonicalError::Malformed),
+        ] {
+            assert_eq!(parse_exact::<Json>(text.as_bytes(), LEN_MAX), Err(error), "{text}");
+        }
+        assert_eq!(parse_exact::<Json>(b"\"\xff\"", LEN_MAX), Err(CanonicalError::Malformed));
+    }
+
+    #[test]
+    fn size_and_depth_are_bounded() {
+        let nested = |depth| ["[".repeat(depth), "]".repeat(depth)].concat();
+        assert!(parse_exact::<Json>(nested(JSON_DEPTH_MAX).as_bytes(), LEN_MAX).is_ok());
+        let error = parse_exact::<Json>(nested(JSON_DEPTH_MAX + 1).as_bytes(), LEN_MAX);
+        assert_eq!(error, Err(CanonicalError::TooDeep));
+        assert_eq!(parse_exact::<Json>(b"123", 2), Err(CanonicalError::TooLong));
+        let deep = (0..=JSON_DEPTH_MAX).fold(Json::Null, |inner, _| Json::Array(vec![inner]));
+        assert_eq!(encode(&deep), Err(CanonicalError::TooDeep));
+    }
+
+    #[test]
+    fn floats_are_not_encoded() {
+        assert_eq!(encode(&1.5_f64), Err(CanonicalError::Malformed));
+        assert_eq!(encode(&[1.0_f32]), Err(CanonicalError::Malformed));
+        assert_eq!(encode(&(1_u64 << 53)), Err(CanonicalError::Malformed));
+        assert_eq!(encode(&BTreeMap::from([((1, 2), 3)])), Err(CanonicalError::Malformed));
+    }
+
+    #[test]
+    fn what_a_type_would_overlook_is_refused() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Lenient {
+            a: u8,
+            #[serde(default)]
+            b: u8,
+        }
+        let read = |text: &str| parse_exact::<Lenient>(text.as_bytes(), LEN_MAX);
+        assert_eq!(read("{\"a\":1,\"b\":2}"), Ok(Lenient { a: 1, b: 2 }));
+        assert_eq!(read("{\"a\":1}"), Err(CanonicalError::NotCanonical));
+        assert_eq!(read("{\"a\":1,\"b\":2,\"c\":3}"), Err(CanonicalError::NotCanonical));
+    }
+}

@@ -372,3 +372,109 @@ pub(crate) fn aad(purpose: &str, key_id: &KeyId) -> Vec<u8> {
     aad.extend_from_slice(&key_id.0);
     aad
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use zeroize::Zeroizing;
+
+    use super::{Envelope, EnvelopeError, Ephemeral, SealError, SessionKeys, open, seal};
+    use crate::category::Category;
+    use crate::keys::{EnclavePublicKey, EnclaveSecret};
+    use crate::limits::ENVELOPE_PLAINTEXT_LEN_MAX;
+
+    static_assertions::assert_not_impl_any!(
+        SessionKeys: Clone, std::fmt::Display, PartialEq, serde::Serialize
+    );
+    static_assertions::assert_not_impl_any!(
+        Ephemeral: Clone, std::fmt::Display, PartialEq, serde::Serialize
+    );
+
+    fn ephemeral(bytes: [u8; 32]) -> Ephemeral {
+        Ephemeral::new(Zeroizing::new(bytes))
+    }
+
+    fn sealed(plaintext: &[u8]) -> (EnclaveSecret, Envelope, SessionKeys) {
+        let enclave = EnclaveSecret::from_bytes(&[7; 32]);
+        let (envelope, keys) =
+            seal(enclave.public(), ephemeral([8; 32]), [9; 12], plaintext).unwrap();
+        (enclave, envelope, keys)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens_with_the_same_keys(
+            enclave: [u8; 32],
+            sender: [u8; 32],
+            nonce: [u8; 12],
+            plaintext in prop::collection::vec(any::<u8>(), 0..2000),
+        ) {
+            let enclave = EnclaveSecret::from_bytes(&enclave);
+            let (envelope, sent) =
+                seal(enclave.public(), ephemeral(sender), nonce, &plaintext).unwrap();
+            let read = Envelope::from_json(&envelope.to_json()).unwrap();
+            prop_assert_eq!(&read, &envelope);
+            let (opened, received) = open(&enclave, &read).unwrap();
+            prop_assert_eq!(&*opened, &plaintext);
+            prop_assert_eq!(sent.reply.expose(), received.reply.expose());
+            prop_assert_eq!(sent.request.expose(), received.request.expose());
+            prop_assert_ne!(sent.reply.expose(), sent.request.expose());
+        }
+
+        #[test]
+        fn no_byte_of_an_envelope_can_be_changed(at: prop::sample::Index, to: u8) {
+            let (enclave, envelope, _) = sealed(b"credentials");
+            let mut bytes = envelope.to_json();
+            let at = at.index(bytes.len());
+            prop_assume!(bytes[at] != to);
+            bytes[at] = to;
+            let opened = Envelope::from_json(&bytes).and_then(|read| open(&enclave, &read));
+            prop_assert!(opened.is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Envelope::from_json(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn another_enclave_is_told_from_a_broken_envelope() {
+        let (_, envelope, _) = sealed(b"credentials");
+        let other = EnclaveSecret::from_bytes(&[1; 32]);
+        let error = open(&other, &envelope).unwrap_err();
+        assert_eq!(error, EnvelopeError::WrongKey);
+        assert_eq!(error.category(), Category::WrongKey);
+        assert_eq!(EnvelopeError::Crypto.category(), Category::Invalid);
+    }
+
+    #[test]
+    fn plaintext_is_bounded_when_sealing_too() {
+        let enclave = EnclaveSecret::from_bytes(&[7; 32]);
+        let at_limit = vec![0; ENVELOPE_PLAINTEXT_LEN_MAX];
+        assert!(seal(enclave.public(), ephemeral([8; 32]), [9; 12], &at_limit).is_ok());
+        let too_long = vec![0; ENVELOPE_PLAINTEXT_LEN_MAX + 1];
+        let error = seal(enclave.public(), ephemeral([8; 32]), [9; 12], &too_long).unwrap_err();
+        assert_eq!(error, SealError::TooLong);
+    }
+
+    #[test]
+    fn nothing_is_sealed_to_a_key_of_low_order() {
+        for low in [0, 1] {
+            let mut key = [0; 32];
+            key[0] = low;
+            let error = seal(&EnclavePublicKey(key), ephemeral([8; 32]), [9; 12], b"").unwrap_err();
+            assert_eq!(error, SealError::BadKey);
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let (_, _, keys) = sealed(b"credentials");
+        assert_eq!(
+            format!("{keys:?}"),
+            "SessionKeys { reply: ReplyKey(..), request: RequestKey(..) }"
+        );
+        assert_eq!(format!("{:?}", ephemeral([8; 32])), "Ephemeral(..)");
+    }
+}

@@ -254,3 +254,100 @@ pub fn pcr16(deployment: &[u8]) -> Pcr {
     hash.update(pcr16_extension(deployment));
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        AttestationReply, Attested, Deployment, DeploymentRule, KeyBundle, KeyBundleError,
+        deployment_sha256, pcr16,
+    };
+    use crate::encoding::to_hex;
+    use crate::keys::EnclavePublicKey;
+
+    const DEPLOYMENT: &str = r#"{"v":1,"venues":["binance"],"max_sessions":100,"trust":{"kms_key_arn":null,"kms_region":null,"escrow":false,"allow_trading_keys":false,"allow_unreadable_permissions":false,"operator_can_read":false,"role_root_key":null}}"#;
+
+    fn verify(deployment: &str, rule: &DeploymentRule) -> Result<Deployment, KeyBundleError> {
+        let bytes = deployment.as_bytes();
+        let bundle = KeyBundle::new(EnclavePublicKey([1; 32]), [2; 32], bytes.to_vec());
+        let attested = Attested {
+            x25519: &[1; 32],
+            ed25519: &[2; 32],
+            deployment_sha256: &deployment_sha256(bytes),
+            pcr16: &pcr16(bytes),
+        };
+        bundle.verify(&attested, rule)
+    }
+
+    #[test]
+    fn a_pinned_configuration_may_allow_what_the_default_forbids() {
+        let readable = DEPLOYMENT.replace("can_read\":false", "can_read\":true");
+        let pinned = DeploymentRule::Pinned(deployment_sha256(readable.as_bytes()));
+        assert!(verify(&readable, &pinned).unwrap().trust.operator_can_read);
+        let error = verify(&readable, &DeploymentRule::Default).unwrap_err();
+        assert_eq!(error, KeyBundleError::Forbidden("operator_can_read"));
+        assert_eq!(verify(DEPLOYMENT, &pinned).unwrap_err(), KeyBundleError::NotPinned);
+        assert!(verify(DEPLOYMENT, &DeploymentRule::Default).unwrap().serves("binance"));
+        assert!(!verify(DEPLOYMENT, &DeploymentRule::Default).unwrap().serves("kraken"));
+    }
+
+    #[test]
+    fn every_part_is_compared_with_the_document() {
+        let bytes = DEPLOYMENT.as_bytes();
+        let (hash, register) = (deployment_sha256(bytes), pcr16(bytes));
+        let good = Attested {
+            x25519: &[1; 32],
+            ed25519: &[2; 32],
+            deployment_sha256: &hash,
+            pcr16: &register,
+        };
+        let bundle = KeyBundle::new(EnclavePublicKey([1; 32]), [2; 32], bytes.to_vec());
+        let verify = |attested| bundle.verify(&attested, &DeploymentRule::Default).map(|_| ());
+        assert_eq!(verify(good), Ok(()));
+        for (attested, error) in [
+            (Attested { x25519: &[9; 32], ..good }, KeyBundleError::EncryptionKey),
+            (Attested { x25519: &[1; 31], ..good }, KeyBundleError::EncryptionKey),
+            (Attested { x25519: &[], ..good }, KeyBundleError::EncryptionKey),
+            (Attested { ed25519: &[9; 32], ..good }, KeyBundleError::SigningKey),
+            (Attested { deployment_sha256: &[9; 32], ..good }, KeyBundleError::DeploymentHash),
+            (Attested { pcr16: &[9; 48], ..good }, KeyBundleError::Pcr16),
+            (Attested { pcr16: &[], ..good }, KeyBundleError::Pcr16),
+        ] {
+            assert_eq!(verify(attested), Err(error));
+        }
+    }
+
+    #[test]
+    fn pcr16_is_one_extension_from_zero() {
+        // Python: sha384(bytes(48) + sha384(b"abc").digest()).hexdigest()
+        assert_eq!(
+            to_hex(&pcr16(b"abc")),
+            "93732e3733514a841c982cfa75ea76ab55fe011acb9cd980ef4523913c65be1b0998e04d77f8c174f81a82151619ca40"
+        );
+    }
+
+    #[test]
+    fn the_answer_reads_back_and_is_bounded() {
+        let reply = |document: usize, deployment: usize| AttestationReply {
+            document: vec![0; document],
+            key_bundle: KeyBundle::new(EnclavePublicKey([1; 32]), [2; 32], vec![0; deployment]),
+        };
+        let largest = reply(16384, 16384);
+        assert_eq!(AttestationReply::from_json(&largest.to_json()), Ok(largest));
+        for large in [reply(16385, 0), reply(0, 16385)] {
+            assert!(AttestationReply::from_json(&large.to_json()).is_err());
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_configuration_has_a_default() {
+        let parsed: serde_json::Value = serde_json::from_str(DEPLOYMENT).unwrap();
+        let trust = parsed["trust"].as_object().unwrap();
+        for name in trust.keys() {
+            let mut without = parsed.clone();
+            without["trust"].as_object_mut().unwrap().remove(name);
+            let read = Deployment::from_json(without.to_string().as_bytes());
+            assert_eq!(read, Err(KeyBundleError::Deployment), "{name}");
+        }
+        assert_eq!(trust.len(), 7);
+    }
+}

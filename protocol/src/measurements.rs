@@ -122,3 +122,59 @@ impl Measurements {
         [&self.pcr0, &self.pcr1, &self.pcr2]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Measurements, MeasurementsError};
+
+    fn sample() -> Measurements {
+        Measurements::new("0.1.0".to_owned(), false, [[1; 48], [2; 48], [3; 48]])
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let mut measurements = sample();
+        assert_eq!(Measurements::from_json(&measurements.to_json()), Ok(measurements.clone()));
+        measurements.pcr8 = Some([8; 48]);
+        measurements.commit = Some("0123456789abcdef".to_owned());
+        measurements.toolchain = Some("1.95.0".to_owned());
+        measurements.kernel = Some("6.12".to_owned());
+        measurements.config_sha256 = Some([4; 32]);
+        measurements.eif_sha384 = Some([5; 48]);
+        assert_eq!(Measurements::from_json(&measurements.to_json()), Ok(measurements.clone()));
+    }
+
+    #[test]
+    fn zero_registers_are_refused_because_they_match_debug_mode() {
+        for (name, zero) in [("pcr0", 0), ("pcr1", 1), ("pcr2", 2)] {
+            let mut pcrs = [[1; 48]; 3];
+            pcrs[zero] = [0; 48];
+            let json = Measurements::new("0.1.0".to_owned(), false, pcrs).to_json();
+            assert_eq!(Measurements::from_json(&json), Err(MeasurementsError::Zero(name)));
+        }
+        let zero = Measurements { pcr8: Some([0; 48]), ..sample() };
+        let read = Measurements::from_json(&zero.to_json());
+        assert_eq!(read, Err(MeasurementsError::Zero("pcr8")));
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let text = String::from_utf8(sample().to_json()).unwrap();
+        let pcr = "01".repeat(48);
+        for (from, to) in [
+            ("\"v\": 1", "\"v\": 2".to_owned()),
+            ("\"v\": 1", "\"v\": 1, \"pcr3\": \"\"".to_owned()),
+            ("\"v\": 1", format!("\"v\": 1, \"pcr0\": \"{pcr}\"")),
+            ("\"simulated\": false,", String::new()),
+            (&pcr, pcr[2..].to_owned()),
+            (&pcr, format!("{pcr}01")),
+            (&pcr, format!("0A{}", &pcr[2..])),
+            ("0.1.0", "0.1\\n".to_owned()),
+        ] {
+            let bad = text.replacen(from, &to, 1);
+            assert_ne!(bad, text, "{from}");
+            let read = Measurements::from_json(bad.as_bytes());
+            assert_eq!(read, Err(MeasurementsError::Malformed), "{to}");
+        }
+    }
+}

@@ -156,9 +156,53 @@ fn aad(context: &ReplyContext<'_>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::ReplyKey;
+    use proptest::prelude::*;
+
+    use super::{ReplyContext, ReplyError, ReplyKey, SealedReply, open, seal};
+    use crate::keys::KeyId;
+    use crate::limits::REPLY_PLAINTEXT_LEN_MAX;
 
     static_assertions::assert_not_impl_any!(
         ReplyKey: Clone, std::fmt::Display, PartialEq, serde::Serialize, std::ops::Deref
     );
+
+    const CONTEXT: ReplyContext<'_> =
+        ReplyContext { key_id: &KeyId([1; 32]), ephemeral_pub: &[2; 32], request_nonce: &[3; 16] };
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens(
+            key: [u8; 32],
+            nonce: [u8; 12],
+            plaintext in prop::collection::vec(any::<u8>(), 0..2000),
+        ) {
+            let key = ReplyKey::from_bytes(&key);
+            let sealed = seal(&key, &CONTEXT, nonce, &plaintext).unwrap();
+            let read = SealedReply::from_json(&sealed.to_json()).unwrap();
+            prop_assert_eq!(&*open(&key, &CONTEXT, &read).unwrap(), &plaintext);
+        }
+
+        #[test]
+        fn no_byte_of_a_reply_can_be_changed(at: prop::sample::Index, to: u8) {
+            let key = ReplyKey::from_bytes(&[4; 32]);
+            let mut bytes = seal(&key, &CONTEXT, [5; 12], b"answer").unwrap().to_json();
+            let at = at.index(bytes.len());
+            prop_assume!(bytes[at] != to);
+            bytes[at] = to;
+            let opened =
+                SealedReply::from_json(&bytes).and_then(|read| open(&key, &CONTEXT, &read));
+            prop_assert!(opened.is_err());
+        }
+    }
+
+    #[test]
+    fn a_reply_as_long_as_allowed_passes_and_a_longer_one_does_not() {
+        let key = ReplyKey::from_bytes(&[4; 32]);
+        let mut plaintext = vec![0; REPLY_PLAINTEXT_LEN_MAX];
+        let sealed = seal(&key, &CONTEXT, [5; 12], &plaintext).unwrap();
+        let read = SealedReply::from_json(&sealed.to_json()).unwrap();
+        assert_eq!(open(&key, &CONTEXT, &read).unwrap().len(), REPLY_PLAINTEXT_LEN_MAX);
+        plaintext.push(0);
+        assert_eq!(seal(&key, &CONTEXT, [5; 12], &plaintext), Err(ReplyError::TooLong));
+    }
 }

@@ -166,3 +166,70 @@ fn parse_timestamp(text: &str) -> Option<UnixMillis> {
     let value: u64 = text.parse().ok()?;
     (value.to_string() == text).then_some(UnixMillis(value))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{AuthError, Request, RequestAuth, RequestKey, is_fresh, sign};
+    use crate::limits::{METHOD_LEN_MAX, PATH_LEN_MAX};
+    use crate::session::SessionId;
+    use crate::time::UnixMillis;
+
+    static_assertions::assert_not_impl_any!(
+        RequestKey: Clone, std::fmt::Display, PartialEq, serde::Serialize, std::ops::Deref
+    );
+
+    proptest! {
+        #[test]
+        fn what_is_signed_verifies_out_of_its_headers(
+            key: [u8; 32],
+            session: [u8; 32],
+            nonce: [u8; 16],
+            stamp: u64,
+            method in "[A-Z]{1,16}",
+            path in "/[a-z/?=&]{0,40}",
+            body in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let key = RequestKey::from_bytes(&key);
+            let session = SessionId::from_bytes(session);
+            let request = Request { method: &method, path_and_query: &path, body: &body };
+            let signed = sign(&key, &request, &session, nonce, UnixMillis(stamp)).unwrap();
+            let [session_text, nonce_text, stamp_text, mac] = signed.headers().map(|(_, text)| text);
+            let read = RequestAuth::parse(&session_text, &nonce_text, &stamp_text, &mac).unwrap();
+            prop_assert_eq!(read.verify(&key, &request), Ok(()));
+            prop_assert_eq!(&read.session, &session);
+            prop_assert_eq!((read.nonce, read.timestamp), (nonce, UnixMillis(stamp)));
+        }
+    }
+
+    #[test]
+    fn a_minute_either_way_is_fresh() {
+        let now = UnixMillis(1_768_464_000_000);
+        for (stamp, fresh) in [
+            (now.0, true),
+            (now.0 - 60_000, true),
+            (now.0 - 60_001, false),
+            (now.0 + 60_000, true),
+            (now.0 + 60_001, false),
+            (0, false),
+            (u64::MAX, false),
+        ] {
+            assert_eq!(is_fresh(UnixMillis(stamp), now), fresh, "{stamp}");
+        }
+    }
+
+    #[test]
+    fn method_and_path_are_bounded() {
+        let key = RequestKey::from_bytes(&[1; 32]);
+        let session = SessionId::from_bytes([2; 32]);
+        let signed = |method: &str, path: &str| {
+            let request = Request { method, path_and_query: path, body: b"" };
+            sign(&key, &request, &session, [3; 16], UnixMillis(4)).map(|_| ())
+        };
+        let (method, path) = ("M".repeat(METHOD_LEN_MAX), "/".repeat(PATH_LEN_MAX));
+        assert_eq!(signed(&method, &path), Ok(()));
+        assert_eq!(signed(&(method.clone() + "M"), &path), Err(AuthError));
+        assert_eq!(signed(&method, &(path.clone() + "/")), Err(AuthError));
+    }
+}

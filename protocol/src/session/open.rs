@@ -461,3 +461,117 @@ impl fmt::Debug for Fixed {
         f.write_str("Fixed(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{AccountRequest, Credentials, OpenError, OpenSession, VerifiedOpen};
+    use crate::category::Category;
+    use crate::keys::KeyId;
+    use crate::limits::ENVELOPE_PLAINTEXT_LEN_MAX;
+    use crate::portfolio::PortfolioSecret;
+    use crate::secret::SecretBytes;
+    use crate::session::Ttl;
+    use crate::time::UnixMillis;
+
+    static_assertions::assert_not_impl_any!(
+        OpenSession: Clone, std::fmt::Display, PartialEq, serde::Serialize
+    );
+    static_assertions::assert_not_impl_any!(
+        Credentials: Clone, std::fmt::Display, PartialEq, serde::Serialize
+    );
+
+    const KEY_ID: KeyId = KeyId([1; 32]);
+    const EPHEMERAL: [u8; 32] = [2; 32];
+
+    fn portfolio() -> PortfolioSecret {
+        PortfolioSecret::from_bytes(&[3; 32])
+    }
+
+    fn session(accounts: Vec<AccountRequest>) -> OpenSession {
+        OpenSession {
+            request_nonce: [4; 16],
+            attested_at: UnixMillis(1_768_464_000_000),
+            ttl: Ttl::MIN,
+            base_currency: "USD".to_owned(),
+            portfolio_key: portfolio().public(),
+            accounts,
+        }
+    }
+
+    fn account(label: &str, api_secret: &str) -> AccountRequest {
+        AccountRequest {
+            label: label.to_owned(),
+            venue: "binance".to_owned(),
+            market: "spot".to_owned(),
+            credentials: Credentials {
+                api_key: SecretBytes::copy(b"key"),
+                api_secret: SecretBytes::copy(api_secret.as_bytes()),
+                passphrase: Some(SecretBytes::copy(b"pass phrase")),
+            },
+            symbols: vec!["BTCUSDT".to_owned()],
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_signed_is_read_back(secret in "[ -~\n]{1,200}", others in 0_usize..15) {
+            let mut accounts = vec![account("main", &secret)];
+            accounts.extend((0..others).map(|n| account(&format!("a{n}"), "s")));
+            let signed = session(accounts).sign(&portfolio(), &KEY_ID, &EPHEMERAL).unwrap();
+            let read = VerifiedOpen::read(&signed, &KEY_ID, &EPHEMERAL).unwrap();
+            let read = read.into_inner();
+            prop_assert_eq!(read.accounts.len(), others + 1);
+            prop_assert_eq!(read.request_nonce, [4; 16]);
+            prop_assert_eq!(read.ttl, Ttl::MIN);
+            let credentials = &read.accounts[0].credentials;
+            prop_assert!(credentials.api_key.matches(b"key"));
+            prop_assert!(credentials.api_secret.matches(secret.as_bytes()));
+            prop_assert!(credentials.passphrase.as_ref().unwrap().matches(b"pass phrase"));
+        }
+
+        #[test]
+        fn no_byte_of_an_opening_can_be_changed(at: prop::sample::Index, to: u8) {
+            let open = session(vec![account("main", "secret")]);
+            let mut signed = open.sign(&portfolio(), &KEY_ID, &EPHEMERAL).unwrap();
+            let at = at.index(signed.len());
+            prop_assume!(signed[at] != to);
+            signed[at] = to;
+            prop_assert!(VerifiedOpen::read(&signed, &KEY_ID, &EPHEMERAL).is_err());
+        }
+    }
+
+    #[test]
+    fn a_plaintext_shorter_than_a_signature_is_refused() {
+        for len in [0, 1, 63, 64] {
+            let error = VerifiedOpen::read(&vec![0; len], &KEY_ID, &EPHEMERAL).unwrap_err();
+            assert_eq!(error, OpenError::Malformed);
+        }
+        let long = vec![0; ENVELOPE_PLAINTEXT_LEN_MAX + 1];
+        let error = VerifiedOpen::read(&long, &KEY_ID, &EPHEMERAL).unwrap_err();
+        assert_eq!(error, OpenError::TooLong);
+        assert_eq!(error.category(), Category::Invalid);
+        assert_eq!(OpenError::Signature.category(), Category::Unauthorized);
+    }
+
+    #[test]
+    fn what_no_enclave_would_read_is_not_signed() {
+        let sign = |open: &OpenSession| open.sign(&portfolio(), &KEY_ID, &EPHEMERAL).map(|_| ());
+        assert_eq!(sign(&session(vec![account("main", "secret")])), Ok(()));
+        assert_eq!(sign(&session(vec![])), Err(OpenError::OutOfBounds("accounts")));
+        let umlaut = session(vec![account("main", "ä")]);
+        assert_eq!(sign(&umlaut), Err(OpenError::OutOfBounds("api_secret")));
+        let mut other = session(vec![account("main", "secret")]);
+        other.portfolio_key = PortfolioSecret::from_bytes(&[9; 32]).public();
+        assert_eq!(sign(&other), Err(OpenError::Signature));
+        let many = (0..16).map(|n| account(&format!("a{n}"), &"s".repeat(4096))).collect();
+        assert_eq!(sign(&session(many)), Err(OpenError::TooLong));
+    }
+
+    #[test]
+    fn debug_shows_no_credential() {
+        let text = format!("{:?}", session(vec![account("main", "hunter2")]));
+        assert!(!text.contains("hunter2") && !text.contains("pass phrase"), "{text}");
+    }
+}

@@ -347,3 +347,145 @@ fn is_ratio(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     text.len() <= TEXT_LEN_MAX && digits(whole) && digits(fraction)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        AccountStatus, End, Ended, ErrorBody, ErrorDetail, Identity, IdentityKind, OpenedAccount,
+        OpenedSession, Permission, SessionStatus,
+    };
+    use crate::category::Category;
+    use crate::portfolio::PortfolioId;
+    use crate::session::SessionId;
+    use crate::time::UnixMillis;
+
+    fn identity() -> Identity {
+        Identity { kind: IdentityKind::Uid, value: "354937868".to_owned() }
+    }
+
+    fn opened() -> OpenedSession {
+        let account = OpenedAccount {
+            label: "main".to_owned(),
+            venue: "binance".to_owned(),
+            market: "spot".to_owned(),
+            identity: identity(),
+            permissions: vec![Permission::Read],
+        };
+        OpenedSession::new(
+            SessionId::from_bytes([1; 32]),
+            UnixMillis(2),
+            PortfolioId([3; 32]),
+            vec![account],
+        )
+    }
+
+    fn status() -> SessionStatus {
+        let account = AccountStatus {
+            label: "main".to_owned(),
+            venue: "binance".to_owned(),
+            market: "spot".to_owned(),
+            identity: identity(),
+            last_complete_poll: Some(UnixMillis(1)),
+            next_poll: None,
+            last_error: Some(Category::Throttled),
+            polls_complete: 1,
+            polls_incomplete: 2,
+        };
+        SessionStatus::active(
+            UnixMillis(1),
+            UnixMillis(2),
+            PortfolioId([3; 32]),
+            vec![account],
+            Some("0.98".to_owned()),
+            true,
+        )
+    }
+
+    fn error() -> ErrorBody {
+        ErrorBody {
+            code: Category::Refused,
+            message: "the key may do more than read".to_owned(),
+            request_id: "00000000".to_owned(),
+            detail: Some(ErrorDetail {
+                account: "main".to_owned(),
+                remove: vec!["Enable Spot & Margin Trading".to_owned()],
+            }),
+        }
+    }
+
+    #[test]
+    fn messages_are_these_texts() {
+        let zeros = "03".repeat(32);
+        assert_eq!(
+            String::from_utf8(opened().to_json()).unwrap(),
+            format!(
+                r#"{{"v":1,"session_id":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=","expires_at":2,"portfolio_id":"{zeros}","accounts":[{{"label":"main","venue":"binance","market":"spot","identity":{{"kind":"uid","value":"354937868"}},"permissions":["read"]}}]}}"#
+            )
+        );
+        assert_eq!(
+            String::from_utf8(status().to_json()).unwrap(),
+            format!(
+                r#"{{"v":1,"state":"active","now":1,"expires_at":2,"portfolio_id":"{zeros}","accounts":[{{"label":"main","venue":"binance","market":"spot","identity":{{"kind":"uid","value":"354937868"}},"last_complete_poll":1,"next_poll":null,"last_error":"throttled","polls_complete":1,"polls_incomplete":2}}],"coverage":"0.98","simulated":true}}"#
+            )
+        );
+        assert_eq!(
+            Ended::new(End::Revoked, UnixMillis(5)).to_json(),
+            br#"{"v":1,"ended":"revoked","at":5}"#
+        );
+        assert_eq!(
+            String::from_utf8(error().to_json()).unwrap(),
+            r#"{"code":"refused","message":"the key may do more than read","request_id":"00000000","detail":{"account":"main","remove":["Enable Spot & Margin Trading"]}}"#
+        );
+        assert_eq!(
+            String::from_utf8(ErrorBody { detail: None, ..error() }.to_json()).unwrap(),
+            r#"{"code":"refused","message":"the key may do more than read","request_id":"00000000"}"#
+        );
+    }
+
+    #[test]
+    fn messages_read_back() {
+        assert_eq!(OpenedSession::from_json(&opened().to_json()), Ok(opened()));
+        assert_eq!(SessionStatus::from_json(&status().to_json()), Ok(status()));
+        assert_eq!(ErrorBody::from_json(&error().to_json()), Ok(error()));
+        let ended = Ended::new(End::KeyRefused, UnixMillis(5));
+        assert_eq!(Ended::from_json(&ended.to_json()), Ok(ended));
+    }
+
+    #[test]
+    fn fields_are_closed_and_required_even_where_null_is_allowed() {
+        let text = String::from_utf8(status().to_json()).unwrap();
+        for (from, to) in [
+            (r#""next_poll":null,"#, ""),
+            (r#","coverage":"0.98""#, ""),
+            (r#""v":1,"#, ""),
+            (r#""v":1"#, r#""v":2"#),
+            (r#""v":1"#, r#""v":1,"more":0"#),
+            (r#""v":1"#, r#""v":1,"v":1"#),
+            (r#""active""#, r#""gone""#),
+            (r#""throttled""#, r#""other""#),
+            (r#""0.98""#, r#""98%""#),
+            (r#""0.98""#, r#""-1""#),
+            (r#""0.98""#, "0.98"),
+            (r#""main""#, r#""a\u001b""#),
+            (r#""354937868""#, r#""""#),
+        ] {
+            let bad = text.replacen(from, to, 1);
+            assert_ne!(bad, text, "{from}");
+            assert!(SessionStatus::from_json(bad.as_bytes()).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn lists_and_texts_are_bounded() {
+        let mut many = opened();
+        many.accounts = vec![many.accounts[0].clone(); 17];
+        assert!(OpenedSession::from_json(&many.to_json()).is_err());
+        many.accounts.pop();
+        assert!(OpenedSession::from_json(&many.to_json()).is_ok());
+        let mut long = error();
+        long.message = "m".repeat(257);
+        assert!(ErrorBody::from_json(&long.to_json()).is_err());
+        long.message.pop();
+        assert!(ErrorBody::from_json(&long.to_json()).is_ok());
+    }
+}

@@ -649,9 +649,324 @@ def openings():
             out(f"{field}_bad_{n}", field, repr(text), body(accounts=[account(credentials={field: text})]))
 
 
+# --- signed reports -----------------------------------------------------------------------------
+
+N384 = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973
+PAYLOAD_TYPE = "application/vnd.performance-aggregator.report+json"
+ISSUED_AT = 1768464000
+REPORT_SEED = bytes(range(0x80, 0xA0))
+DEPLOYMENT = {
+    "v": 1,
+    "venues": ["binance"],
+    "max_sessions": 100,
+    "trust": {
+        "kms_key_arn": None,
+        "kms_region": None,
+        "escrow": False,
+        "allow_trading_keys": False,
+        "allow_unreadable_permissions": False,
+        "operator_can_read": False,
+        "role_root_key": None,
+    },
+}
+PCRS = {n: sha384(b"pcr%d" % n) if n < 3 else bytes(48) for n in range(16)}
+
+
+def head(major, value):
+    for size, code in ((1, 24), (2, 25), (4, 26), (8, 27)):
+        if value < 24:
+            return bytes([major << 5 | value])
+        if value < 1 << 8 * size:
+            return bytes([major << 5 | code]) + value.to_bytes(size, "big")
+    raise ValueError(value)
+
+
+def cbor(value):
+    """RFC 8949, shortest heads, definite lengths, maps in the order given."""
+    if value is None:
+        return b"\xf6"
+    if isinstance(value, int):
+        return head(0, value)
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(map(cbor, value))
+    if isinstance(value, dict):
+        return head(5, len(value)) + b"".join(cbor(k) + cbor(v) for k, v in value.items())
+    raise TypeError(value)
+
+
+class Pki:
+    """Shaped like AWS's: root, region, zone, instance, enclave; P-384 throughout."""
+
+    NAMES = ("root", "region", "zone", "instance", "enclave")
+
+    def __init__(self, seed):
+        self.keys = [
+            ec.derive_private_key(int.from_bytes(sha384(seed + n.encode()), "big") % (N384 - 1) + 1, ec.SECP384R1())
+            for n in self.NAMES
+        ]
+        start = datetime.datetime.fromtimestamp(ISSUED_AT, datetime.timezone.utc) - datetime.timedelta(hours=1)
+        lives = (3650, 20, 6, 1, 0.125)
+        self.certificates = [self.certificate(n, start, datetime.timedelta(days=lives[n]), seed) for n in range(5)]
+
+    def certificate(self, n, start, life, seed):
+        name = lambda n: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"test {self.NAMES[n]}")])
+        ca = n < 4
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name(n))
+            .issuer_name(name(max(n - 1, 0)))
+            .public_key(self.keys[n].public_key())
+            .serial_number(int.from_bytes(sha256(seed + bytes([n]))[:8], "big") | 1)
+            .not_valid_before(start)
+            .not_valid_after(start + life)
+            .add_extension(x509.BasicConstraints(ca, None if n in (0, 4) else 3 - n), critical=True)
+            .add_extension(
+                x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), critical=ca
+            )
+        )
+        signer = self.keys[max(n - 1, 0)]
+        signed = builder.sign(signer, hashes.SHA384(), ecdsa_deterministic=True)
+        return signed.public_bytes(Encoding.DER)
+
+    def document(self, low_s=True, **fields):
+        payload = {
+            "module_id": "i-0000000000000000a-enc0000000000000000",
+            "digest": "SHA384",
+            "timestamp": ISSUED_AT * 1000,
+            "pcrs": PCRS,
+            "certificate": self.certificates[4],
+            "cabundle": self.certificates[:4],
+            "public_key": None,
+            "user_data": None,
+            "nonce": None,
+            **fields,
+        }
+        body = b"\xbf" + b"".join(cbor(k) + cbor(v) for k, v in payload.items()) + b"\xff"
+        protected = cbor({1: None}).replace(b"\xf6", b"\x38\x22")
+        signed = cbor(["Signature1", protected, b"", body])
+        algorithm = ec.ECDSA(hashes.SHA384(), deterministic_signing=True)
+        r, s = decode_dss_signature(self.keys[4].sign(signed, algorithm))
+        s = min(s, N384 - s) if low_s else max(s, N384 - s)
+        signature = r.to_bytes(48, "big") + s.to_bytes(48, "big")
+        return b"\x84" + cbor(protected) + b"\xa0" + cbor(body) + cbor(signature)
+
+
+def canonical(value):
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def pae(payload_type, payload):
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def reports():
+    folder = Folder("report")
+    pki = Pki(b"reports")
+    portfolio = raw(Ed25519PrivateKey.from_private_bytes(SEED).public_key())
+    good_payload = {
+        "schema": "performance-aggregator/report/1",
+        "simulated": True,
+        "issued_at": "2026-01-15T08:00:00Z",
+        "release": "0.1.0",
+        "portfolio_id": sha256(portfolio).hex(),
+        "portfolio_key": b64(portfolio),
+        "base_currency": "USD",
+        "session": {"started_at": "2026-01-15T07:00:00Z", "expires_at": "2026-01-16T07:00:00Z"},
+        "period": {"start": "2026-01-15T07:00:00Z", "end": "2026-01-15T07:55:00Z"},
+        "accounts": [
+            {
+                "id": "binance-spot",
+                "label": "main",
+                "venue": "binance",
+                "market": "spot",
+                "identity": {"kind": "uid", "value": "354937868"},
+                "opened_at": "2026-01-15T07:00:00Z",
+                "closed_at": None,
+                "end_reason": None,
+            }
+        ],
+        "rate_sources": [{"pair": "USDT/USD", "source": "kraken"}],
+        "results": {
+            "returns": {"twr": "-0.015539429223", "subperiods": 20, "twr_annualized": None, "wiped_out": False},
+            "portfolio": {"by_asset": [{"asset": "BTC", "quantity": "0.25"}]},
+            "flags": ["risk.insufficient_history"],
+        },
+        "methods": {"returns.twr": {"id": "twr/dietz-tick/1", "unit": "ratio"}},
+    }
+
+    def report(
+        payload=good_payload,
+        payload_bytes=None,
+        payload_type=PAYLOAD_TYPE,
+        deployment=DEPLOYMENT,
+        deployment_bytes=None,
+        purpose="report",
+        user=None,
+        fields=None,
+        bundle=None,
+        nonce=None,
+        signer=REPORT_SEED,
+        signed=None,
+        low_s=True,
+        pki=pki,
+        wrap=lambda document: document,
+        **more,
+    ):
+        payload = canonical(payload) if payload_bytes is None else payload_bytes
+        deployment = json.dumps(deployment, indent=1).encode() if deployment_bytes is None else deployment_bytes
+        key = Ed25519PrivateKey.from_private_bytes(REPORT_SEED)
+        to_sign = pae(payload_type, payload)
+        user_data = {
+            "v": 1,
+            "purpose": purpose,
+            "ed25519": raw(key.public_key()),
+            "tls_spki_sha256": sha256(b"tls"),
+            "deployment_sha256": sha256(deployment),
+            "post_quantum_sha256": None,
+            "log": None,
+            **(user or {}),
+        }
+        document = pki.document(
+            low_s,
+            **{
+                "pcrs": {**PCRS, 16: sha384(bytes(48) + sha384(deployment))},
+                "public_key": ENCLAVE_PUB,
+                "user_data": cbor(user_data),
+                "nonce": sha256(to_sign) if nonce is None else nonce,
+                **(fields or {}),
+            },
+        )
+        return {
+            "attestation": b64(wrap(document)),
+            "dsse": {
+                "payload": b64(payload),
+                "payloadType": payload_type,
+                "signatures": [{"sig": b64(Ed25519PrivateKey.from_private_bytes(signer).sign(to_sign if signed is None else signed))}],
+            },
+            "key_bundle": {"v": 1, "x25519": b64(ENCLAVE_PUB), "ed25519": b64(raw(key.public_key())), "deployment": b64(deployment), **(bundle or {})},
+            "log": None,
+            "v": 1,
+            **more,
+        }
+
+    def write(name, expect, comment, message=None, text=None):
+        folder.write(name, expect, comment, report=canonical(message).decode() if text is None else text)
+
+    def payload(**more):
+        return {**good_payload, **more}
+
+    good = report()
+    write("verifies", "verifies", "a report", good)
+    (folder.path / "report.json").write_bytes(canonical(good))
+    (folder.path / "root.der").write_bytes(pki.certificates[0])
+    (folder.path / "measurements.json").write_text(
+        json.dumps({"v": 1, "version": "0.1.0", "simulated": True, **{f"pcr{n}": PCRS[n].hex() for n in range(3)}}) + "\n"
+    )
+    write("issued_minute_before", "verifies", "issued exactly 60 s before the document", report(payload(issued_at="2026-01-15T07:59:00Z")))
+    write("issued_minute_after", "verifies", "issued exactly 60 s after the document", report(payload(issued_at="2026-01-15T08:01:00Z")))
+    write("other_text", "verifies", "texts past ASCII in the results, sorted by UTF-16", text=json.dumps(report(payload_bytes=unicode_payload(good_payload)), sort_keys=True, separators=(",", ":")))
+
+    # the file
+    write("white_space", "canonical", "spaces between tokens", text=json.dumps(good, sort_keys=True))
+    write("other_order", "canonical", "fields in another order", text=compact(dict(reversed(sorted(good.items())))))
+    write("escaped_slash", "canonical", "JSON's other escape", text=canonical(good).decode().replace("application/", "application\\/"))
+    write("escaped_letter", "canonical", "a letter as an escape", text=canonical(good).decode().replace("application/", "\\u0061pplication/"))
+    write("unknown_field", "canonical", "one field more", {**good, "note": ""})
+    write("duplicate_field", "canonical", "v twice", text=canonical(good).decode()[:-1] + ',"v":1}')
+    write("key_id", "canonical", "a keyid, which nothing would sign", {**good, "dsse": {**good["dsse"], "signatures": [{"keyid": "", **good["dsse"]["signatures"][0]}]}})
+    write("two_signatures", "canonical", "the signature twice", {**good, "dsse": {**good["dsse"], "signatures": good["dsse"]["signatures"] * 2}})
+    write("no_signature", "canonical", "no signature", {**good, "dsse": {**good["dsse"], "signatures": []}})
+    write("log_object", "canonical", "a log where there is none", {**good, "log": {}})
+    write("log_missing", "canonical", "no log field", {k: v for k, v in good.items() if k != "log"})
+    write("v_2", "canonical", "version 2", {**good, "v": 2})
+    write("sig_url_alphabet", "canonical", "RFC 4648 5 for 4", text=canonical(good).decode().replace(good["dsse"]["signatures"][0]["sig"], good["dsse"]["signatures"][0]["sig"].replace("/", "_").replace("+", "-")))
+    padded = next(text for text in (canonical(report(payload(release="0.1.0" + "-" * n))).decode() for n in range(3)) if '==","payloadType"' in text)
+    write("payload_no_padding", "canonical", "= cut off", text=padded.replace('==","payloadType"', '","payloadType"'))
+    write("other_payload_type", "payload_type", "signed and attested under another type", report(payload_type="application/json"))
+
+    # the document
+    write("tagged", "document_form", "the document in a COSE tag", report(wrap=lambda document: b"\xd2" + document))
+    write("high_s", "document_form", "the other signature of the same document", report(low_s=False))
+    write("other_root", "document", "under another root", report(pki=Pki(b"others")))
+    write("other_pcr0", "document", "another image", report(fields={"pcrs": {**PCRS, 0: sha384(b"other"), 16: sha384(bytes(48) + sha384(json.dumps(DEPLOYMENT, indent=1).encode()))}}))
+    write("debug", "document", "debug mode: PCR0 to PCR2 are zero", report(fields={"pcrs": {**{n: bytes(48) for n in range(16)}, 16: sha384(bytes(48) + sha384(json.dumps(DEPLOYMENT, indent=1).encode()))}}))
+    write("document_cut", "document", "the document's last byte is missing", report(wrap=lambda document: document[:-1]))
+    write("leaf_expired", "document", "made after its certificate ended", report(payload(issued_at="2026-01-15T12:00:00Z"), fields={"timestamp": (ISSUED_AT + 4 * 3600) * 1000}))
+    write("purpose_session", "purpose", "a document for sessions", report(purpose="session"))
+    write("nonce_of_other", "nonce", "the document of another report", report(nonce=sha256(b"other")))
+    write("nonce_missing", "nonce", "a document without a nonce", report(fields={"nonce": None}))
+    write("nonce_of_payload", "nonce", "SHA-256 of the payload, not of its PAE", report(nonce=sha256(canonical(good_payload))))
+
+    # the keys and the configuration
+    other = raw(Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key())
+    write("other_signing_key", "signing_key", "signed by the bundle's key, which is not the document's", report(bundle={"ed25519": b64(other)}, signer=bytes(32)))
+    write("other_encryption_key", "encryption_key", "the bundle's key is not the document's", report(bundle={"x25519": b64(EPHEMERAL_PUB)}))
+    write("other_deployment", "deployment_hash", "another configuration", report(user={"deployment_sha256": sha256(b"other")}))
+    write("other_pcr16", "pcr16", "PCR16 of another configuration", report(fields={"pcrs": {**PCRS, 16: sha384(b"other")}}))
+    write("no_pcr16", "pcr16", "no PCR16", report(fields={"pcrs": PCRS}))
+    trust = DEPLOYMENT["trust"]
+    for name in ("allow_trading_keys", "allow_unreadable_permissions", "operator_can_read"):
+        write(f"forbidden_{name}", f"forbidden {name}", "a configuration that is not accepted by default", report(deployment={**DEPLOYMENT, "trust": {**trust, name: True}}))
+    write("forbidden_escrow", "forbidden escrow", "a configuration that is not accepted by default", report(deployment={**DEPLOYMENT, "trust": {**trust, "escrow": True, "operator_can_read": True}}))
+    for name, deployment in [
+        ("unknown_field", {**DEPLOYMENT, "debug": True}),
+        ("escrow_unread", {**DEPLOYMENT, "trust": {**trust, "escrow": True}}),
+        ("region_alone", {**DEPLOYMENT, "trust": {**trust, "kms_region": "eu-central-1"}}),
+        ("no_venues", {**DEPLOYMENT, "venues": []}),
+        ("trust_incomplete", {**DEPLOYMENT, "trust": {k: v for k, v in trust.items() if k != "escrow"}}),
+    ]:
+        write(f"deployment_{name}", "deployment", "a configuration of another schema, or in contradiction", report(deployment=deployment))
+
+    # the signature
+    write("other_signer", "signature", "signed by another key", report(signer=bytes(32)))
+    write("payload_signed_bare", "signature", "the payload signed without PAE", report(signed=canonical(good_payload)))
+    sig = base64.b64decode(good["dsse"]["signatures"][0]["sig"])
+    again = sig[:32] + (int.from_bytes(sig[32:], "little") + L).to_bytes(32, "little")
+    write("s_plus_order", "signature", "s + L: the same equation, another encoding", {**good, "dsse": {**good["dsse"], "signatures": [{"sig": b64(again)}]}})
+    write("zero_signature", "signature", "64 zero bytes", {**good, "dsse": {**good["dsse"], "signatures": [{"sig": b64(bytes(64))}]}})
+
+    # the payload: signed and attested all the same
+    write("payload_white_space", "payload", "spaces in the payload", report(payload_bytes=json.dumps(good_payload, sort_keys=True).encode()))
+    write("payload_order", "payload", "the payload's fields in another order", report(payload_bytes=compact(dict(reversed(sorted(good_payload.items())))).encode()))
+    write("payload_unknown_field", "payload", "one field more in the payload", report(payload(note="")))
+    write("payload_duplicate", "payload", "a key twice in the results", report(payload_bytes=canonical(good_payload).replace(b'"wiped_out":false', b'"wiped_out":false,"wiped_out":false')))
+    write("payload_float", "payload", "a float in the results", report(payload(results={"twr": 0.5})))
+    write("payload_big_integer", "payload", "an integer past 2^53 - 1", report(payload(results={"trades": 2**53})))
+    write("payload_results_list", "payload", "results that are no object", report(payload(results=[])))
+    write("payload_schema", "payload", "another schema", report(payload(schema="performance-aggregator/report/2")))
+    write("payload_time", "payload", "another text of the same instant", report(payload(issued_at="2026-01-15T08:00:00.000Z")))
+    write("payload_time_zone", "payload", "an instant in another zone", report(payload(issued_at="2026-01-15T09:00:00+01:00")))
+    write("payload_portfolio_id", "payload", "not the hash of the key", report(payload(portfolio_id=sha256(b"other").hex())))
+    write("payload_portfolio_key", "payload", "a key of small order", report(payload(portfolio_key=b64(IDENTITY), portfolio_id=sha256(IDENTITY).hex())))
+    write("payload_hex_case", "payload", "upper-case hexadecimal", report(payload(portfolio_id=sha256(portfolio).hex().upper())))
+    account = good_payload["accounts"][0]
+    write("payload_account_twice", "payload", "one account id twice", report(payload(accounts=[account, account])))
+    write("payload_account_closed", "payload", "closed without a reason", report(payload(accounts=[{**account, "closed_at": "2026-01-15T07:30:00Z"}])))
+    write("payload_control", "payload", "a control character in a label", report(payload(accounts=[{**account, "label": "a\u001bb"}])))
+    write("payload_period", "payload", "a period that ends before it starts", report(payload(period={"start": "2026-01-15T07:00:00Z", "end": "2026-01-15T06:00:00Z"})))
+    write("payload_deep", "payload", "nested past the limit", report(payload_bytes=canonical(payload(results={"a": 0})).replace(b'"a":0', b'"a":' + b"[" * 20 + b"]" * 20)))
+    write("payload_not_utf8", "payload", "a byte that is not UTF-8", report(payload_bytes=canonical(good_payload).replace(b"main", b"ma\xffn")))
+
+    # the moment
+    write("issued_too_early", "issued_at", "issued 60.001 s before the document", report(payload(issued_at="2026-01-15T07:58:59.999Z")))
+    write("issued_too_late", "issued_at", "issued 60.001 s after the document", report(payload(issued_at="2026-01-15T08:01:00.001Z")))
+
+
+def unicode_payload(payload):
+    """U+1F600 is above U+FF21 by code point and below it by UTF-16 code unit (RFC 8785 3.2.3)."""
+    results = '{"A\u00e9":"\u00e9","\U0001f600":1,"\uff21":2}'
+    return canonical({**payload, "results": "X"}).replace(b'"X"', results.encode(), 1)
+
+
 if __name__ == "__main__":
     envelopes()
     replies()
     requests()
     portfolios()
     openings()
+    reports()
