@@ -10,6 +10,7 @@
 //!
 //! | module | subject |
 //! | --- | --- |
+//! | [`attestation`], [`user_data`] | verifying a document, and what ours vouches for |
 //! | [`limits`] | every bound, with its unit and its reason |
 //! | [`category`] | the closed list of error categories |
 //! | [`time`] | milliseconds since the Unix epoch, and their one text form |
@@ -33,6 +34,7 @@
 //! * Errors carry no text of foreign libraries: such text may quote its input.
 #![warn(missing_docs)]
 
+pub mod attestation;
 pub mod canonical;
 pub mod category;
 pub mod encoding;
@@ -50,3 +52,4 @@ pub mod request_auth;
 pub mod secret;
 pub mod session;
 pub mod time;
+pub mod user_data;

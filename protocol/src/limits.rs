@@ -18,8 +18,11 @@ pub const REPORT_PAYLOAD_LEN_MAX: usize = 4 * 1024 * 1024;
 /// Largest report, in bytes: base64 of payload, document and configuration.
 pub const REPORT_LEN_MAX: usize = 6 * 1024 * 1024;
 
-/// Largest attestation document, in bytes: the device's own buffer (NSM API).
-pub const DOCUMENT_LEN_MAX: usize = 16 * 1024;
+/// Largest attestation document, in bytes: a payload of 16384 bytes and its envelope.
+pub const DOCUMENT_LEN_MAX: usize = 17 * 1024;
+
+/// Largest `user_data` of our documents, in bytes: what the device promises to take.
+pub const USER_DATA_LEN_MAX: usize = 512;
 
 /// Largest answer to `GET /attestation`, in bytes: base64 of document and configuration.
 pub const ATTESTATION_REPLY_LEN_MAX: usize = 64 * 1024;
