@@ -1,0 +1,246 @@
+//! From an allowed name to a connection: where DNS may lead and where not.
+//!
+//! # Guarantees
+//!
+//! * Without `private_ok` or a route of the operator's, only globally reachable
+//!   unicast addresses are dialled. Whoever controls a DNS answer cannot turn
+//!   the proxy on the instance's metadata, its own ports or its network.
+//! * A multicast, broadcast or unspecified address is never dialled.
+//! * Addresses that were checked are the ones dialled; nothing is looked up twice.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout, timeout_at};
+use transport::{Address, Side, Stream, dial};
+
+use super::target::Target;
+use crate::allow_list::Allowed;
+use crate::config::Timeouts;
+use crate::limits::RESOLVED_MAX;
+use crate::metrics::EgressOutcome;
+
+/// Connects to an allowed host.
+///
+/// # Errors
+///
+/// The refusal that the enclave is told.
+pub async fn connect(
+    target: &Target<'_>,
+    allowed: &Allowed,
+    timeouts: &Timeouts,
+    lookups: &Arc<Semaphore>,
+) -> Result<Stream, EgressOutcome> {
+    let addresses = match allowed.connect_to {
+        Some(at) => vec![at],
+        None => {
+            let found = timeout(timeouts.lookup, look_up(target, lookups))
+                .await
+                .map_err(|_| EgressOutcome::LookupTimeout)?
+                .map_err(|_| EgressOutcome::LookupFailed)?;
+            permitted(found, allowed.private_ok)?
+        }
+    };
+    dial_first(&addresses, timeouts.connect).await
+}
+
+/// Asks the system's resolver. A look-up that was given up keeps its permit
+/// until its thread is free again.
+async fn look_up(target: &Target<'_>, lookups: &Arc<Semaphore>) -> io::Result<Vec<SocketAddr>> {
+    let permit = Arc::clone(lookups).acquire_owned().await.map_err(io::Error::other)?;
+    let (host, port) = (target.host.to_owned(), target.port);
+    spawn_blocking(move || {
+        let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        drop(permit);
+        found
+    })
+    .await?
+}
+
+/// The addresses that may be dialled; the refusal if there is none.
+fn permitted(found: Vec<SocketAddr>, private_ok: bool) -> Result<Vec<SocketAddr>, EgressOutcome> {
+    if found.is_empty() {
+        return Err(EgressOutcome::LookupFailed);
+    }
+    let fits = |at: &SocketAddr| is_public(at.ip()) || (private_ok && is_unicast(at.ip()));
+    let kept: Vec<_> = found.into_iter().filter(fits).take(RESOLVED_MAX).collect();
+    if kept.is_empty() { Err(EgressOutcome::PrivateAddress) } else { Ok(kept) }
+}
+
+/// Tries one after another; each gets an even share of the time that is left.
+async fn dial_first(addresses: &[SocketAddr], within: Duration) -> Result<Stream, EgressOutcome> {
+    let deadline = Instant::now() + within;
+    let mut last = EgressOutcome::ConnectFailed;
+    for (tried, at) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let remaining = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let address = Address::Tcp { host: at.ip().to_string(), port: at.port() };
+        let attempt = dial(&address, Side::Parent);
+        match timeout_at(Instant::now() + left / remaining, attempt).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(_)) => last = EgressOutcome::ConnectFailed,
+            Err(_) => last = EgressOutcome::ConnectTimeout,
+        }
+    }
+    Err(last)
+}
+
+/// Whether an address is one host's: neither a group nor nobody.
+const fn is_unicast(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => !(ip.is_multicast() || ip.is_broadcast() || ip.octets()[0] == 0),
+        IpAddr::V6(ip) => !(ip.is_multicast() || ip.is_unspecified()),
+    }
+}
+
+/// Whether an address is globally reachable (IANA's special-purpose registries).
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+const fn is_public_v4(ip: Ipv4Addr) -> bool {
+    !matches!(
+        ip.octets(),
+        [0 | 10 | 127 | 224..=255, ..]      // this network, private, loopback, multicast, reserved
+            | [100, 64..=127, ..]           // carrier-grade NAT, RFC 6598
+            | [169, 254, ..]                // link-local, and the instance's metadata
+            | [172, 16..=31, ..]            // private, RFC 1918
+            | [192, 0, 0 | 2, _]            // protocol assignments, documentation
+            | [192, 88, 99, _]              // 6to4 relays, deprecated
+            | [192, 168, ..]                // private, RFC 1918
+            | [198, 18..=19, ..]            // benchmarks, RFC 2544
+            | [198, 51, 100, _]             // documentation
+            | [203, 0, 113, _] // documentation
+    )
+}
+
+/// Global unicast is 2000::/3. Mapped, translated, unique local, link-local and
+/// multicast addresses lie outside; what is special within is taken out.
+const fn is_public_v6(ip: Ipv6Addr) -> bool {
+    matches!(ip.segments(), [0x2000..=0x3fff, ..])
+        && !matches!(
+            ip.segments(),
+            [0x2001, 0..=0x01ff, ..]        // protocol assignments: Teredo, ORCHID, benchmarks
+                | [0x2001, 0x0db8, ..]      // documentation
+                | [0x2002, ..]              // 6to4: holds an IPv4 address of anybody's choice
+                | [0x3ffe | 0x3fff, ..] // 6bone, documentation
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_globally_reachable_addresses_are_public() {
+        for ip in [
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "126.0.0.1",
+            "128.0.0.1",
+            "169.253.0.1",
+            "169.255.0.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "192.167.0.1",
+            "192.169.0.1",
+            "198.17.0.1",
+            "198.20.0.1",
+            "223.255.255.255",
+            "2600:1f18::1",
+            "2a00:1450::1",
+            "2001:200::1",
+            "2003::1",
+        ] {
+            assert!(is_public(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.255.255",
+            "169.254.169.254",
+            "169.254.169.253",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:1.1.1.1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::1",
+            "100::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001::1",
+            "2001:20::1",
+            "2001:db8::1",
+            "2002:7f00:1::1",
+            "3fff::1",
+            "4000::1",
+        ] {
+            assert!(!is_public(ip.parse().unwrap()), "{ip}");
+        }
+    }
+
+    #[test]
+    fn private_answers_are_refused_unless_the_entry_says_so() {
+        let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 443);
+        let (private, public) = (at("10.0.0.1"), at("1.1.1.1"));
+        assert_eq!(permitted(vec![private], false), Err(EgressOutcome::PrivateAddress));
+        assert_eq!(permitted(vec![private], true), Ok(vec![private]));
+        assert_eq!(permitted(vec![private, public], false), Ok(vec![public]));
+        assert_eq!(permitted(vec![], true), Err(EgressOutcome::LookupFailed));
+        for never in ["0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::1", "::ffff:0.0.0.0"]
+        {
+            let got = permitted(vec![at(never)], true);
+            assert_eq!(got, Err(EgressOutcome::PrivateAddress), "{never}");
+        }
+    }
+
+    #[test]
+    fn no_more_addresses_are_tried_than_the_bound() {
+        let many = (0..100).map(|last| SocketAddr::from(([1, 1, 1, last], 443))).collect();
+        assert_eq!(permitted(many, false).unwrap().len(), RESOLVED_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lookup_that_gets_no_thread_is_too_slow() {
+        let target = Target { host: "a.bc", port: 443 };
+        let allowed = Allowed { private_ok: false, connect_to: None };
+        let none = Arc::new(Semaphore::new(0));
+        let got = connect(&target, &allowed, &Timeouts::default(), &none).await;
+        assert_eq!(got.unwrap_err(), EgressOutcome::LookupTimeout);
+    }
+}

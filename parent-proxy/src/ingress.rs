@@ -1,0 +1,109 @@
+//! Customers' connections: accept, dial the enclave, say who it is, copy.
+//!
+//! The client's address travels in a PROXY v2 header. The parent could write
+//! anything there: it serves the enclave's rate limits and nothing else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::debug;
+use transport::proxy_v2::{self, Header};
+use transport::{Address, Peer, Side, Stream, dial};
+
+use crate::admission::{Place, Refused, Source};
+use crate::metrics::{IngressOutcome, Road};
+use crate::relay::relay;
+use crate::shared::Shared;
+
+/// Takes one accepted connection to its end.
+///
+/// Admission is decided before the first await, so that a burst cannot queue
+/// past the limits.
+pub fn accepted(
+    stream: Stream,
+    listen: &Address,
+    shared: &Arc<Shared>,
+) -> Option<impl Future<Output = ()> + Send + use<>> {
+    let config = shared.config.load();
+    let enclave = config.ingress.iter().find(|road| road.listen == *listen)?.enclave.clone();
+    let client = match stream.peer() {
+        Ok(Peer::Tcp(client)) => Some(client),
+        Ok(Peer::Local | Peer::Vsock { .. }) => None,
+        Err(_) => {
+            shared.metrics.ingress(IngressOutcome::ClientLost);
+            return None;
+        }
+    };
+    let limits = config.limits;
+    let place = shared.ingress.admit(
+        client.map(|client| Source::of(client.ip())),
+        limits.ingress_connections,
+        limits.ingress_connections_per_address,
+    );
+    match place {
+        Ok(place) => {
+            let (connect, idle) = (config.timeouts.connect, config.timeouts.idle);
+            let header = proxy_v2::encode(&header(&stream, client));
+            Some(carry(stream, enclave, header, place, connect, idle, Arc::clone(shared)))
+        }
+        Err(refused) => {
+            let outcome = match refused {
+                Refused::Total => IngressOutcome::RefusedTotal,
+                Refused::PerAddress => IngressOutcome::RefusedAddress,
+            };
+            debug!(reason = outcome.word(), "client turned away");
+            shared.metrics.ingress(outcome);
+            reset(&stream);
+            None
+        }
+    }
+}
+
+async fn carry(
+    client: Stream,
+    enclave: Address,
+    header: Vec<u8>,
+    place: Place,
+    connect: Duration,
+    idle: Duration,
+    shared: Arc<Shared>,
+) {
+    let _open = shared.metrics.open(Road::Ingress);
+    let outcome = match timeout(connect, dial(&enclave, Side::Parent)).await {
+        Ok(Ok(stream)) => {
+            drop(enclave);
+            relay(client, stream, header, idle, &shared.ingress_traffic).await.into()
+        }
+        Ok(Err(error)) => {
+            debug!(kind = ?error.kind(), "enclave not reached");
+            reset(&client);
+            IngressOutcome::ConnectFailed
+        }
+        Err(_) => {
+            reset(&client);
+            IngressOutcome::ConnectTimeout
+        }
+    };
+    drop(place);
+    shared.metrics.ingress(outcome);
+}
+
+fn header(stream: &Stream, client: Option<SocketAddr>) -> Header {
+    match client.zip(stream.local_socket_addr()) {
+        Some((source, destination)) => Header::Proxied { source, destination },
+        None => Header::Local,
+    }
+}
+
+/// Makes the close that follows a reset: the client knows at once that nobody
+/// listens to it, and no half-dead socket stays here.
+fn reset(stream: &Stream) {
+    // Other kinds than TCP have no linger; closing them is all there is.
+    if stream.local_socket_addr().is_some()
+        && let Err(error) = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))
+    {
+        debug!(kind = ?error.kind(), "reset not set");
+    }
+}

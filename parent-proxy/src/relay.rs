@@ -1,0 +1,329 @@
+//! Copies bytes both ways between two streams until both are done.
+//!
+//! # Guarantees
+//!
+//! * The end of one direction closes only the other side's writing half; the
+//!   opposite direction goes on until its own end.
+//! * What was read is written before anything is closed.
+//! * A side that can no longer be written to is still read to its end, and what
+//!   it sends for the dead side is read and dropped: closing with bytes unread
+//!   would reset the connection and destroy what is on its way to it.
+//! * An idle connection holds no buffer. One scratch buffer per thread serves
+//!   every read; only bytes that the other side does not take at once are kept,
+//!   at most [`SCRATCH_LEN`] a direction, and reading stops until they are gone.
+//!
+//! # What it does not give
+//!
+//! A reset is passed on as an end, since the bytes before it must arrive. TLS
+//! above tells the two apart.
+//!
+//! # Limits
+//!
+//! Silence in both directions for the idle time-out ends a relay; so do
+//! [`LINGER_TIMEOUT`] once neither direction can deliver anything.
+
+use std::cell::RefCell;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::limits::{IDLE_CHECKS, LINGER_TIMEOUT, SCRATCH_LEN, TURN_LEN_MAX};
+
+/// How a relay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Both directions came to their end.
+    Closed,
+    /// The near side failed first.
+    NearLost,
+    /// The far side failed first.
+    FarLost,
+    /// Nothing moved in either direction for the idle time-out.
+    Idle,
+}
+
+/// Is told of bytes as they are written.
+pub trait Meter {
+    fn towards_far(&self, bytes: usize);
+    fn towards_near(&self, bytes: usize);
+}
+
+/// Copies until both directions are done. `lead` goes to `far` first, in one
+/// write with what `near` has sent by then.
+pub async fn relay<N, F>(
+    mut near: N,
+    mut far: F,
+    lead: Vec<u8>,
+    idle: Duration,
+    meter: &impl Meter,
+) -> End
+where
+    N: AsyncRead + AsyncWrite + Unpin,
+    F: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut out = Direction { held: lead, leading: true, ..Direction::default() };
+    let mut back = Direction::default();
+    let mut lost = None;
+    let mut silence = Silence::new(idle);
+    let mut timer = pin!(sleep(silence.every));
+    std::future::poll_fn(move |cx| {
+        let (sent, received) = SCRATCH.with_borrow_mut(|scratch| {
+            if scratch.is_empty() {
+                scratch.resize(SCRATCH_LEN, 0);
+            }
+            let sent = out.poll(&mut near, &mut far, cx, scratch);
+            if let Some(fault) = out.fault {
+                lost = lost.or(Some(fault.side(End::NearLost, End::FarLost)));
+                if fault == Fault::Read {
+                    back.discard();
+                }
+            }
+            let received = back.poll(&mut far, &mut near, cx, scratch);
+            if let Some(fault) = back.fault {
+                lost = lost.or(Some(fault.side(End::FarLost, End::NearLost)));
+                if fault == Fault::Read && out.phase == Phase::Copying {
+                    out.discard();
+                    cx.waker().wake_by_ref();
+                }
+            }
+            (sent, received)
+        });
+        if sent > 0 {
+            meter.towards_far(sent);
+        }
+        if received > 0 {
+            meter.towards_near(received);
+        }
+        if out.phase == Phase::Ended && back.phase == Phase::Ended {
+            return Poll::Ready(lost.unwrap_or(End::Closed));
+        }
+        if out.phase != Phase::Copying && back.phase != Phase::Copying {
+            silence.linger(timer.as_mut());
+        }
+        silence.poll(timer.as_mut(), cx, sent + received > 0).map(|()| lost.unwrap_or(End::Idle))
+    })
+    .await
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// One direction: from a source to a destination.
+#[derive(Debug, Default)]
+struct Direction {
+    phase: Phase,
+    /// Read, and not yet taken by the destination from `held_at` on.
+    held: Vec<u8>,
+    held_at: usize,
+    /// `held` waits for the first read, to go out in one write with it.
+    leading: bool,
+    /// The source has no more.
+    source_ended: bool,
+    fault: Option<Fault>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Copying,
+    /// The destination is gone; the source is read and dropped.
+    Discarding,
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Read,
+    Write,
+}
+
+impl Fault {
+    const fn side(self, source: End, destination: End) -> End {
+        match self {
+            Self::Read => source,
+            Self::Write => destination,
+        }
+    }
+}
+
+impl Direction {
+    /// Moves what can be moved now; how much was written.
+    fn poll<S: AsyncRead + Unpin, D: AsyncWrite + Unpin>(
+        &mut self,
+        source: &mut S,
+        destination: &mut D,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+    ) -> usize {
+        let mut written = 0;
+        let mut turn = 0;
+        while turn < TURN_LEN_MAX {
+            let step = match self.phase {
+                Phase::Copying => self.copy(source, destination, cx, scratch, &mut written),
+                Phase::Discarding => self.drop_some(source, cx, scratch),
+                Phase::Ended => return written,
+            };
+            match step {
+                Poll::Ready(bytes) => turn += bytes.max(1),
+                Poll::Pending => return written,
+            }
+        }
+        // More may be there: let others run, then come back.
+        cx.waker().wake_by_ref();
+        written
+    }
+
+    /// One step of copying; how much it moved.
+    fn copy<S: AsyncRead + Unpin, D: AsyncWrite + Unpin>(
+        &mut self,
+        source: &mut S,
+        destination: &mut D,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        written: &mut usize,
+    ) -> Poll<usize> {
+        if self.leading {
+            self.leading = false;
+            let lead = std::mem::take(&mut self.held);
+            return self.read_and_write(&lead, source, destination, cx, scratch, written);
+        }
+        let held = self.held.get(self.held_at..).unwrap_or_default();
+        if !held.is_empty() {
+            return match Pin::new(destination).poll_write(cx, held) {
+                Poll::Ready(Ok(bytes)) if bytes > 0 => {
+                    *written += bytes;
+                    self.held_at += bytes;
+                    if self.held_at >= self.held.len() {
+                        (self.held, self.held_at) = (Vec::new(), 0);
+                    }
+                    Poll::Ready(bytes)
+                }
+                Poll::Ready(_) => Poll::Ready(self.write_failed()),
+                Poll::Pending => Poll::Pending,
+            };
+        }
+        if self.source_ended {
+            // A destination that is already gone needs no farewell.
+            return Pin::new(destination).poll_shutdown(cx).map(|_| {
+                self.phase = Phase::Ended;
+                0
+            });
+        }
+        self.read_and_write(&[], source, destination, cx, scratch, written)
+    }
+
+    fn read_and_write<S: AsyncRead + Unpin, D: AsyncWrite + Unpin>(
+        &mut self,
+        lead: &[u8],
+        source: &mut S,
+        destination: &mut D,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+        written: &mut usize,
+    ) -> Poll<usize> {
+        let mut buf = ReadBuf::new(scratch);
+        buf.put_slice(lead);
+        match Pin::new(source).poll_read(cx, &mut buf) {
+            Poll::Ready(Ok(())) => self.source_ended = buf.filled().len() == lead.len(),
+            Poll::Ready(Err(_)) => {
+                self.source_ended = true;
+                self.fault = self.fault.or(Some(Fault::Read));
+            }
+            Poll::Pending if lead.is_empty() => return Poll::Pending,
+            Poll::Pending => {}
+        }
+        let all = buf.filled();
+        let mut rest = all;
+        while !rest.is_empty() {
+            match Pin::new(&mut *destination).poll_write(cx, rest) {
+                Poll::Ready(Ok(bytes)) if bytes > 0 => {
+                    *written += bytes;
+                    rest = rest.get(bytes..).unwrap_or_default();
+                }
+                Poll::Ready(_) => return Poll::Ready(self.write_failed()),
+                Poll::Pending => {
+                    self.held = rest.to_vec();
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(all.len())
+    }
+
+    fn drop_some<S: AsyncRead + Unpin>(
+        &mut self,
+        source: &mut S,
+        cx: &mut Context<'_>,
+        scratch: &mut [u8],
+    ) -> Poll<usize> {
+        if self.source_ended {
+            self.phase = Phase::Ended;
+            return Poll::Ready(0);
+        }
+        let mut buf = ReadBuf::new(scratch);
+        let read = Pin::new(source).poll_read(cx, &mut buf);
+        read.map(|read| {
+            self.source_ended = read.is_err() || buf.filled().is_empty();
+            buf.filled().len()
+        })
+    }
+
+    fn write_failed(&mut self) -> usize {
+        self.fault = self.fault.or(Some(Fault::Write));
+        self.discard();
+        0
+    }
+
+    /// The destination is gone.
+    fn discard(&mut self) {
+        if self.phase == Phase::Copying {
+            self.phase = Phase::Discarding;
+            (self.held, self.held_at) = (Vec::new(), 0);
+        }
+    }
+}
+
+/// Notices when nothing moved for a while, at the cost of one timer that is
+/// never touched by traffic.
+#[derive(Debug)]
+struct Silence {
+    every: Duration,
+    quiet: u32,
+    moved: bool,
+    lingering: bool,
+}
+
+impl Silence {
+    fn new(idle: Duration) -> Self {
+        let every = (idle / IDLE_CHECKS).max(Duration::from_millis(1));
+        Self { every, quiet: 0, moved: false, lingering: false }
+    }
+
+    /// Neither direction delivers any more: stay a moment for the farewells.
+    fn linger(&mut self, timer: Pin<&mut Sleep>) {
+        if !self.lingering {
+            self.lingering = true;
+            timer.reset(Instant::now() + LINGER_TIMEOUT);
+        }
+    }
+
+    fn poll(&mut self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>, moved: bool) -> Poll<()> {
+        self.moved |= moved;
+        while timer.as_mut().poll(cx).is_ready() {
+            if self.lingering {
+                return Poll::Ready(());
+            }
+            self.quiet = if self.moved { 0 } else { self.quiet + 1 };
+            self.moved = false;
+            if self.quiet >= IDLE_CHECKS {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(Instant::now() + self.every);
+        }
+        Poll::Pending
+    }
+}
