@@ -88,7 +88,8 @@ pub enum Reach {
     Query,
     /// This account: stop polling it until someone acts.
     Account,
-    /// Everyone behind this egress address: open the exchange's circuit.
+    /// Everyone behind this egress address: it counts against the exchange's
+    /// circuit.
     Venue,
 }
 
@@ -183,9 +184,10 @@ impl ExchangeError {
                 | Kind::Blocked
                 | Kind::Maintenance
                 | Kind::Unavailable
-                | Kind::Clock
                 | Kind::Gone => Reach::Venue,
-                Kind::InvalidSymbol | Kind::BadRequest | Kind::Unknown => Reach::Query,
+                Kind::Clock | Kind::InvalidSymbol | Kind::BadRequest | Kind::Unknown => {
+                    Reach::Query
+                }
             },
             Self::InvalidCredentials | Self::KeyRefused(_) => Reach::Account,
             Self::Malformed { .. }

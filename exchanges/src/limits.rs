@@ -42,7 +42,3 @@ pub const PRICE_SYMBOLS_MAX: usize = 100;
 
 /// Bytes of an exchange's symbol.
 pub const SYMBOL_LEN_MAX: usize = 64;
-
-/// The longest wait taken over from a `Retry-After` header: Binance bans for
-/// up to three days.
-pub const RETRY_AFTER_SECS_MAX: u64 = 3 * 24 * 3600;

@@ -22,6 +22,8 @@ pub fn classify(reply: &Reply<'_>) -> Option<Answer> {
         _ if reply.header("x-amzn-waf-action").is_some() => Kind::Blocked,
         (_, Body::Refusal(code)) => match by_code(code) {
             Some(kind) => kind,
+            // A code that is not listed says more than the status 400 does.
+            None if reply.status == 400 => Kind::Unknown,
             None => by_status(reply.status),
         },
         (_, Body::Maintenance) => Kind::Maintenance,
@@ -72,7 +74,7 @@ const fn by_code(code: i64) -> Option<Kind> {
         -1002 | -1022 | -2014 | -2015 => Kind::Auth,
         -1003 | -1015 => Kind::RateLimit,
         -1021 => Kind::Clock,
-        -1001..=-1000 | -1008..=-1006 => Kind::Unavailable,
+        -1001..=-1000 | -1004 | -1008..=-1006 => Kind::Unavailable,
         -1016 => Kind::Maintenance,
         -1121 => Kind::InvalidSymbol,
         -1106..=-1100 | -1108 | -1127 | -1128 | -1130 => Kind::BadRequest,

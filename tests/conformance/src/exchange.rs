@@ -2,6 +2,11 @@
 //! runs. A case holds a request or a reply; the answer is what the connector
 //! makes of it, in the fixtures' vocabulary.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a case asks for one sort of fact; every other one is an error"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -138,7 +143,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn context(case: &Value) -> Result<Context> {
+pub(crate) fn context(case: &Value) -> Result<Context> {
     let Some(context) = case.get("context") else { return Ok(Context::default()) };
     let list = |name: &str| context.get(name).and_then(Value::as_array).into_iter().flatten();
     let instruments: Vec<Instrument> =

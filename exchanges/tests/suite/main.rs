@@ -1,0 +1,23 @@
+//! The connectors against recorded replies, published vectors and hostile
+//! input.
+
+#![expect(
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets the unexpected shall stop"
+)]
+
+#[path = "../../../tests/conformance/src/exchange.rs"]
+mod answers;
+mod cases;
+mod compare;
+mod errors;
+mod hostile;
+mod paging;
+mod permissions;
+mod readers;
+mod requests;
+mod signing;
+mod support;
