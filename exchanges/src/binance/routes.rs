@@ -62,7 +62,7 @@ pub(super) fn route(market: Market, query: &Query) -> Result<Route, ExchangeErro
         Query::ServerTime => Ok(to(host, clock)),
         Query::SystemStatus => Ok(to(API, "/sapi/v1/system/status")),
         Query::Instruments => Ok(match market {
-            // Permission sets double the size of the reply and are not read.
+            // Permission sets are long and not read.
             Spot | MarginCross | MarginIsolated => {
                 to(host, paths.info).with("showPermissionSets", false)
             }
