@@ -41,6 +41,7 @@ use sha2::Sha256;
 use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
+use crate::attestation::LiveAttestation;
 use crate::category::Category;
 use crate::encoding::{b64, b64_array};
 use crate::json::{self, JsonError};
@@ -222,8 +223,21 @@ impl fmt::Debug for Ephemeral {
     }
 }
 
-/// Seals credentials to `enclave`; `nonce` is 12 fresh random bytes.
-pub(crate) fn seal(
+/// Seals credentials to the key of a verified, fresh attestation; `nonce` is 12 fresh random
+/// bytes.
+///
+/// # Errors
+/// As [`SealError`] says.
+pub fn seal_to(
+    attested: &LiveAttestation,
+    ephemeral: Ephemeral,
+    nonce: [u8; 12],
+    plaintext: &[u8],
+) -> Result<(Envelope, SessionKeys), SealError> {
+    seal(&attested.encryption_key(), ephemeral, nonce, plaintext)
+}
+
+fn seal(
     enclave: &EnclavePublicKey,
     ephemeral: Ephemeral,
     nonce: [u8; 12],

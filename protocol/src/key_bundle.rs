@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256, Sha384};
 use subtle::ConstantTimeEq;
 
+use crate::attestation::{HistoricalAttestation, LiveAttestation};
 use crate::encoding::{b64, b64_array, b64_array_option};
 use crate::json::{self, Version1};
 use crate::keys::EnclavePublicKey;
@@ -21,6 +22,9 @@ use crate::limits::{
 };
 use crate::measurements::Pcr;
 use crate::session::is_text;
+
+/// The register that is extended with the deployment configuration.
+pub const PCR_DEPLOYMENT: u8 = 16;
 
 /// The answer to `GET /attestation`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,14 +57,31 @@ pub struct KeyBundle {
 #[derive(Clone, Copy, Debug)]
 pub struct Attested<'a> {
     /// The document's `public_key`.
-    pub x25519: &'a [u8],
+    pub x25519: EnclavePublicKey,
     /// The report signing key in its `user_data`.
     pub ed25519: &'a [u8; 32],
     /// The hash of the configuration in its `user_data`.
     pub deployment_sha256: &'a [u8; 32],
-    /// Its PCR16.
-    pub pcr16: &'a [u8],
+    /// Its PCR16, if it has one.
+    pub pcr16: Option<&'a Pcr>,
 }
+
+macro_rules! attested_from {
+    ($($name:ident),*) => {$(
+        impl<'a> From<&'a $name> for Attested<'a> {
+            fn from(attestation: &'a $name) -> Self {
+                Self {
+                    x25519: attestation.encryption_key(),
+                    ed25519: &attestation.user_data().ed25519,
+                    deployment_sha256: &attestation.user_data().deployment_sha256,
+                    pcr16: attestation.pcr(PCR_DEPLOYMENT),
+                }
+            }
+        }
+    )*};
+}
+
+attested_from!(LiveAttestation, HistoricalAttestation);
 
 /// Which configurations a customer accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,10 +202,11 @@ impl KeyBundle {
             return Err(KeyBundleError::Deployment);
         }
         let hash: [u8; 32] = Sha256::digest(&self.deployment).into();
-        same(&self.x25519, attested.x25519, KeyBundleError::EncryptionKey)?;
+        same(&self.x25519, attested.x25519.as_bytes(), KeyBundleError::EncryptionKey)?;
         same(&self.ed25519, attested.ed25519, KeyBundleError::SigningKey)?;
         same(&hash, attested.deployment_sha256, KeyBundleError::DeploymentHash)?;
-        same(&pcr16(&self.deployment), attested.pcr16, KeyBundleError::Pcr16)?;
+        let register = attested.pcr16.ok_or(KeyBundleError::Pcr16)?;
+        same(&pcr16(&self.deployment), register, KeyBundleError::Pcr16)?;
         let deployment = Deployment::from_json(&self.deployment)?;
         match rule {
             DeploymentRule::Pinned(pinned) => same(&hash, pinned, KeyBundleError::NotPinned)?,
@@ -263,6 +285,7 @@ mod tests {
     };
     use crate::encoding::to_hex;
     use crate::keys::EnclavePublicKey;
+    use crate::limits::{DEPLOYMENT_LEN_MAX, DOCUMENT_LEN_MAX};
 
     const DEPLOYMENT: &str = r#"{"v":1,"venues":["binance"],"max_sessions":100,"trust":{"kms_key_arn":null,"kms_region":null,"escrow":false,"allow_trading_keys":false,"allow_unreadable_permissions":false,"operator_can_read":false,"role_root_key":null}}"#;
 
@@ -270,10 +293,10 @@ mod tests {
         let bytes = deployment.as_bytes();
         let bundle = KeyBundle::new(EnclavePublicKey([1; 32]), [2; 32], bytes.to_vec());
         let attested = Attested {
-            x25519: &[1; 32],
+            x25519: EnclavePublicKey([1; 32]),
             ed25519: &[2; 32],
             deployment_sha256: &deployment_sha256(bytes),
-            pcr16: &pcr16(bytes),
+            pcr16: Some(&pcr16(bytes)),
         };
         bundle.verify(&attested, rule)
     }
@@ -295,22 +318,20 @@ mod tests {
         let bytes = DEPLOYMENT.as_bytes();
         let (hash, register) = (deployment_sha256(bytes), pcr16(bytes));
         let good = Attested {
-            x25519: &[1; 32],
+            x25519: EnclavePublicKey([1; 32]),
             ed25519: &[2; 32],
             deployment_sha256: &hash,
-            pcr16: &register,
+            pcr16: Some(&register),
         };
         let bundle = KeyBundle::new(EnclavePublicKey([1; 32]), [2; 32], bytes.to_vec());
         let verify = |attested| bundle.verify(&attested, &DeploymentRule::Default).map(|_| ());
         assert_eq!(verify(good), Ok(()));
         for (attested, error) in [
-            (Attested { x25519: &[9; 32], ..good }, KeyBundleError::EncryptionKey),
-            (Attested { x25519: &[1; 31], ..good }, KeyBundleError::EncryptionKey),
-            (Attested { x25519: &[], ..good }, KeyBundleError::EncryptionKey),
+            (Attested { x25519: EnclavePublicKey([9; 32]), ..good }, KeyBundleError::EncryptionKey),
             (Attested { ed25519: &[9; 32], ..good }, KeyBundleError::SigningKey),
             (Attested { deployment_sha256: &[9; 32], ..good }, KeyBundleError::DeploymentHash),
-            (Attested { pcr16: &[9; 48], ..good }, KeyBundleError::Pcr16),
-            (Attested { pcr16: &[], ..good }, KeyBundleError::Pcr16),
+            (Attested { pcr16: Some(&[9; 48]), ..good }, KeyBundleError::Pcr16),
+            (Attested { pcr16: None, ..good }, KeyBundleError::Pcr16),
         ] {
             assert_eq!(verify(attested), Err(error));
         }
@@ -331,9 +352,9 @@ mod tests {
             document: vec![0; document],
             key_bundle: KeyBundle::new(EnclavePublicKey([1; 32]), [2; 32], vec![0; deployment]),
         };
-        let largest = reply(16384, 16384);
+        let largest = reply(DOCUMENT_LEN_MAX, DEPLOYMENT_LEN_MAX);
         assert_eq!(AttestationReply::from_json(&largest.to_json()), Ok(largest));
-        for large in [reply(16385, 0), reply(0, 16385)] {
+        for large in [reply(DOCUMENT_LEN_MAX + 1, 0), reply(0, DEPLOYMENT_LEN_MAX + 1)] {
             assert!(AttestationReply::from_json(&large.to_json()).is_err());
         }
     }

@@ -10,7 +10,7 @@
 //! # Guarantees
 //!
 //! * A report has exactly one encoding: what was parsed is encoded again, and unequal bytes are
-//!   refused.
+//!   refused. Of the forms that a COSE document has for the same content, one is accepted.
 //! * The key is the document's. The document vouches for this payload alone, within a minute of
 //!   `issued_at`: a leaked signing key cannot go on signing under an old document.
 //!
@@ -20,19 +20,28 @@
 //! * No continuity: `log` is null until there is a log, and nothing shows that no other report
 //!   of the same portfolio exists.
 
+mod low_s;
+
 use std::fmt;
 
 use ed25519_dalek::{Signature, Signer, SigningKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::attestation::{
+    self, AttestationError, ExpectedPcrs, HistoricalAttestation, HistoricalPolicy, Root,
+};
 use crate::canonical::{self, CanonicalError};
+use crate::category::Category;
 use crate::encoding::{b64, b64_array};
 use crate::json::Version1;
-use crate::key_bundle::KeyBundle;
-use crate::limits::{DEPLOYMENT_LEN_MAX, DOCUMENT_LEN_MAX, REPORT_LEN_MAX};
+use crate::key_bundle::{Attested, Deployment, DeploymentRule, KeyBundle, KeyBundleError};
+use crate::limits::{DEPLOYMENT_LEN_MAX, DOCUMENT_LEN_MAX, REPORT_LEN_MAX, REPORT_SKEW_MS_MAX};
 use crate::portfolio::strict_key;
 use crate::report_payload::{PayloadError, ReportPayload};
+
+/// How an untagged COSE_Sign1 begins: an array of four.
+const COSE_ARRAY: u8 = 0x84;
 
 /// The DSSE payload type.
 pub const PAYLOAD_TYPE: &str = "application/vnd.performance-aggregator.report+json";
@@ -67,6 +76,16 @@ struct DsseSignature {
     sig: [u8; 64],
 }
 
+/// A report that was verified, with what vouches for it.
+///
+/// No public constructor but [`SignedReport::verify`].
+#[derive(Debug)]
+pub struct VerifiedReport {
+    payload: ReportPayload,
+    attestation: HistoricalAttestation,
+    deployment: Deployment,
+}
+
 /// Why a report is not believed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -77,12 +96,40 @@ pub enum ReportError {
     /// Not the payload type of a report.
     #[error("the payload is not a report's")]
     PayloadType,
+    /// The document has a tag, or the larger of its two signatures: another encoding of it.
+    #[error("the attestation document is not in its one form")]
+    DocumentForm,
+    /// The document does not verify, or vouches for something else.
+    #[error("the attestation document does not verify: step {}", .0.step())]
+    Document(#[source] AttestationError),
+    /// Keys or configuration are not the document's, or not acceptable.
+    #[error("the keys beside the attestation document are refused")]
+    KeyBundle(#[source] KeyBundleError),
     /// The signature is not the document's key's, over these bytes.
     #[error("the report's signature does not verify")]
     Signature,
     /// The payload is not the one encoding of a sound statement.
     #[error("the report's payload is refused")]
     Payload(#[source] PayloadError),
+    /// Document and payload are not of the same minute.
+    #[error("the report was not issued when its attestation document was made")]
+    IssuedAt,
+}
+
+impl ReportError {
+    /// Who must act: nobody retries a report that did not verify.
+    pub const fn category(&self) -> Category {
+        match self {
+            Self::Canonical(_)
+            | Self::PayloadType
+            | Self::DocumentForm
+            | Self::Document(_)
+            | Self::KeyBundle(_)
+            | Self::Signature
+            | Self::Payload(_)
+            | Self::IssuedAt => Category::Integrity,
+        }
+    }
 }
 
 /// The key that signs reports, wiped on drop. Absent: `Clone`, `Display`, `Serialize`.
@@ -136,16 +183,18 @@ impl Prepared {
         &self.payload
     }
 
-    /// Signs, and puts the report together: the bytes of `report.json`.
+    /// Signs, and puts the report together: the bytes of `report.json`. The document's signature
+    /// is brought into the smaller of its two forms, which verifies as well.
     ///
     /// # Errors
     /// If document or configuration are longer than a verifier reads.
     pub fn assemble(
         self,
         key: &ReportSigningKey,
-        document: Vec<u8>,
+        mut document: Vec<u8>,
         key_bundle: KeyBundle,
     ) -> Result<Vec<u8>, ReportError> {
+        low_s::normalize(&mut document);
         let sig = key.0.sign(&self.pae).to_bytes();
         let report = SignedReport {
             v: Version1,
@@ -158,7 +207,7 @@ impl Prepared {
             key_bundle,
             log: (),
         };
-        report.check_sizes()?;
+        report.check_form()?;
         canonical::encode(&report).map_err(ReportError::Canonical)
     }
 }
@@ -172,11 +221,49 @@ impl SignedReport {
     pub fn parse_exact(bytes: &[u8]) -> Result<Self, ReportError> {
         let read: Self =
             canonical::parse_exact(bytes, REPORT_LEN_MAX).map_err(ReportError::Canonical)?;
-        read.check_sizes()?;
         if read.dsse.payload_type != PAYLOAD_TYPE {
             return Err(ReportError::PayloadType);
         }
+        read.check_form()?;
         Ok(read)
+    }
+
+    /// Verifies everything, at the document's own time, with no clock and no network:
+    ///
+    /// 1. the document, under `root`, for the expected registers, for purpose `report`, for this
+    ///    configuration, its nonce SHA-256 of the PAE;
+    /// 2. the keys and the configuration beside it, and the configuration by `rule`;
+    /// 3. the signature, under the document's key;
+    /// 4. the payload, in its one encoding;
+    /// 5. that it was issued within a minute of the document.
+    ///
+    /// # Errors
+    /// As [`ReportError`] says: the first that fails.
+    pub fn verify(
+        &self,
+        root: &Root,
+        pcrs: ExpectedPcrs<'_>,
+        rule: &DeploymentRule,
+    ) -> Result<VerifiedReport, ReportError> {
+        let pae = self.pae();
+        let nonce: [u8; 32] = Sha256::digest(&pae).into();
+        let policy = HistoricalPolicy::new(root, pcrs, &self.key_bundle.deployment, &nonce);
+        let attestation = attestation::verify_historical(&self.attestation, &policy)
+            .map_err(ReportError::Document)?; // 1
+        let deployment = self
+            .key_bundle
+            .verify(&Attested::from(&attestation), rule)
+            .map_err(ReportError::KeyBundle)?; // 2
+        let [DsseSignature { sig }] = &self.dsse.signatures;
+        strict_key(&attestation.user_data().ed25519)
+            .and_then(|key| key.verify_strict(&pae, &Signature::from_bytes(sig)).ok())
+            .ok_or(ReportError::Signature)?; // 3
+        let payload =
+            ReportPayload::parse_exact(&self.dsse.payload).map_err(ReportError::Payload)?; // 4
+        if payload.issued_at.distance_ms(attestation.timestamp()) > REPORT_SKEW_MS_MAX {
+            return Err(ReportError::IssuedAt); // 5
+        }
+        Ok(VerifiedReport { payload, attestation, deployment })
     }
 
     /// The attestation document.
@@ -194,22 +281,36 @@ impl SignedReport {
         pae(&self.dsse.payload_type, &self.dsse.payload)
     }
 
-    /// Verifies the signature under `key`, which must come out of the document.
-    fn verify_signature(&self, key: &[u8; 32]) -> Result<(), ReportError> {
-        let [DsseSignature { sig }] = &self.dsse.signatures;
-        strict_key(key)
-            .ok_or(ReportError::Signature)?
-            .verify_strict(&self.pae(), &Signature::from_bytes(sig))
-            .map_err(|_| ReportError::Signature)
-    }
-
-    fn check_sizes(&self) -> Result<(), ReportError> {
+    /// Sizes, and the form of the document that its signature does not cover: no COSE tag, and of
+    /// `s` and `n - s`, which both verify, the smaller.
+    fn check_form(&self) -> Result<(), ReportError> {
         if self.attestation.len() > DOCUMENT_LEN_MAX
             || self.key_bundle.deployment.len() > DEPLOYMENT_LEN_MAX
         {
             return Err(ReportError::Canonical(CanonicalError::TooLong));
         }
-        Ok(())
+        if self.attestation.first() == Some(&COSE_ARRAY) && low_s::is_low(&self.attestation) {
+            Ok(())
+        } else {
+            Err(ReportError::DocumentForm)
+        }
+    }
+}
+
+impl VerifiedReport {
+    /// What the report says.
+    pub const fn payload(&self) -> &ReportPayload {
+        &self.payload
+    }
+
+    /// What vouches for it.
+    pub const fn attestation(&self) -> &HistoricalAttestation {
+        &self.attestation
+    }
+
+    /// The configuration it was made under.
+    pub const fn deployment(&self) -> &Deployment {
+        &self.deployment
     }
 }
 
