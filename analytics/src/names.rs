@@ -1,0 +1,107 @@
+//! Names as small numbers, so that records are small and maps are fast.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+/// The number of one name in one table. The type parameter keeps assets,
+/// accounts and symbols apart.
+pub(crate) struct Id<K>(u32, PhantomData<fn() -> K>);
+
+macro_rules! kinds {
+    ($($kind:ident: $id:ident),*) => {
+        $(
+            #[derive(Debug)]
+            pub(crate) enum $kind {}
+            pub(crate) type $id = Id<$kind>;
+        )*
+    };
+}
+
+kinds!(AssetKind: AssetId, AccountKind: AccountId, SymbolKind: SymbolId);
+
+/// Each name once, in order of first use.
+#[derive(Debug)]
+pub(crate) struct Names<K> {
+    ids: BTreeMap<Box<str>, u32>,
+    list: Vec<Box<str>>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Names<K> {
+    /// The id of `name`; `None` where the table holds `max` others already.
+    pub(crate) fn intern(&mut self, name: &str, max: usize) -> Option<Id<K>> {
+        if let Some(&id) = self.ids.get(name) {
+            return Some(Id(id, PhantomData));
+        }
+        let id = u32::try_from(self.list.len()).ok().filter(|_| self.list.len() < max)?;
+        self.ids.insert(name.into(), id);
+        self.list.push(name.into());
+        Some(Id(id, PhantomData))
+    }
+
+    pub(crate) fn name(&self, id: Id<K>) -> &str {
+        usize::try_from(id.0).ok().and_then(|at| self.list.get(at)).map_or("", |name| name)
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Id<K>> + use<K> {
+        let count = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        (0..count).map(|id| Id(id, PhantomData))
+    }
+}
+
+impl<K> Default for Names<K> {
+    fn default() -> Self {
+        Self { ids: BTreeMap::new(), list: Vec::new(), kind: PhantomData }
+    }
+}
+
+impl<K> Clone for Id<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Id<K> {}
+
+impl<K> PartialEq for Id<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<K> Eq for Id<K> {}
+
+impl<K> PartialOrd for Id<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<K> Ord for Id<K> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl<K> Debug for Id<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_id_and_the_table_is_bounded() {
+        let mut names = Names::<AssetKind>::default();
+        let a = names.intern("A", 2).unwrap();
+        let b = names.intern("B", 2).unwrap();
+        assert_eq!(names.intern("A", 2), Some(a));
+        assert_eq!(names.intern("C", 2), None);
+        assert_eq!((names.name(a), names.name(b)), ("A", "B"));
+        assert_eq!(names.ids().collect::<Vec<_>>(), [a, b]);
+    }
+}

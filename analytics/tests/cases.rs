@@ -1,0 +1,67 @@
+//! Every scenario in `tests/cases` gives the result it must give.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use analytics::{Case, method};
+use serde_json::Value;
+
+/// Guards against a glob that quietly matches nothing.
+const CASES: usize = 14;
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with('S'))
+        .collect();
+    files.sort();
+    assert_eq!(files.len(), CASES);
+    files
+}
+
+fn read(path: &Path) -> (Case, Value) {
+    let mut case: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let expected = case.as_object_mut().unwrap().remove("expected").unwrap();
+    (serde_json::from_value(case).unwrap(), expected)
+}
+
+#[test]
+fn every_scenario_gives_its_result() {
+    let mut wrong = Vec::new();
+    for path in files() {
+        let (case, expected) = read(&path);
+        let got = serde_json::to_value(case.run().unwrap()).unwrap();
+        for difference in common::differences(&expected, &got) {
+            wrong.push(format!("{}: {difference}", case.id));
+        }
+    }
+    assert!(wrong.is_empty(), "{} values differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_value_has_a_method_and_a_unit() {
+    for path in files() {
+        let (case, _) = read(&path);
+        let got = serde_json::to_value(case.run().unwrap()).unwrap();
+        for key in common::leaves(&got).into_keys() {
+            let plain: String = {
+                let mut depth = 0;
+                key.chars()
+                    .filter(|c| {
+                        depth += i32::from(*c == '[');
+                        let keep = depth == 0 && *c != '#';
+                        depth -= i32::from(*c == ']');
+                        keep
+                    })
+                    .collect()
+            };
+            assert!(method(&plain).is_some(), "{plain} has no method");
+        }
+    }
+}
