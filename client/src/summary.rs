@@ -1,0 +1,211 @@
+//! Readable summaries of what was opened, polled and verified.
+
+use protocol::canonical::Json;
+use protocol::report::VerifiedReport;
+use protocol::report_payload::ReportPayload;
+use protocol::session::{OpenedSession, SessionStatus};
+use protocol::time::UnixMillis;
+use serde::Serialize;
+
+use crate::output::{pairs, table};
+
+/// What every summary of a simulated service begins with.
+pub(crate) fn simulated_banner(simulated: bool) -> &'static str {
+    if simulated {
+        "SIMULATED: no security module vouches for this; it proves nothing\n"
+    } else {
+        ""
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Opened {
+    simulated: bool,
+    expires_at: String,
+    portfolio_id: String,
+    accounts: Vec<protocol::session::OpenedAccount>,
+}
+
+impl Opened {
+    pub(crate) fn new(opened: &OpenedSession, simulated: bool) -> Self {
+        Self {
+            simulated,
+            expires_at: time(opened.expires_at),
+            portfolio_id: opened.portfolio_id.to_string(),
+            accounts: opened.accounts.clone(),
+        }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let rows = self.accounts.iter().map(|account| {
+            vec![
+                account.label.clone(),
+                format!("{} {}", account.venue, account.market),
+                account.identity.value.clone(),
+                "read only".to_owned(),
+            ]
+        });
+        format!(
+            "{}session open until {}\nportfolio {}\n{}",
+            simulated_banner(self.simulated),
+            self.expires_at,
+            self.portfolio_id,
+            table(Some(vec!["account", "exchange", "identity", "key"]), rows)
+        )
+    }
+}
+
+pub(crate) fn status(status: &SessionStatus) -> String {
+    let maybe = |at: Option<UnixMillis>| at.map_or_else(|| "-".to_owned(), time);
+    let rows = status.accounts.iter().map(|account| {
+        vec![
+            account.label.clone(),
+            format!("{} {}", account.venue, account.market),
+            maybe(account.last_complete_poll),
+            maybe(account.next_poll),
+            format!(
+                "{} of {}",
+                account.polls_complete,
+                account.polls_complete.saturating_add(account.polls_incomplete)
+            ),
+            account.last_error.map_or("-", protocol::category::Category::code).to_owned(),
+        ]
+    });
+    format!(
+        "{}session open until {}, coverage {}\n{}",
+        simulated_banner(status.simulated),
+        time(status.expires_at),
+        status.coverage.as_deref().unwrap_or("-"),
+        table(
+            Some(vec![
+                "account",
+                "exchange",
+                "last complete poll",
+                "next poll",
+                "complete",
+                "error"
+            ]),
+            rows
+        )
+    )
+}
+
+#[derive(Serialize)]
+pub(crate) struct Report<'a> {
+    verified: bool,
+    simulated: bool,
+    pcr0: String,
+    pcr1: String,
+    pcr2: String,
+    log: &'static str,
+    payload: &'a ReportPayload,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(verified: &'a VerifiedReport) -> Self {
+        let pcr = |index| {
+            verified
+                .attestation()
+                .pcr(index)
+                .map(|pcr| protocol::encoding::to_hex(pcr))
+                .unwrap_or_default()
+        };
+        Self {
+            verified: true,
+            simulated: verified.payload().simulated,
+            pcr0: pcr(0),
+            pcr1: pcr(1),
+            pcr2: pcr(2),
+            log: "none: this release keeps no audit log, so nothing shows that no other report exists",
+            payload: verified.payload(),
+        }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let payload = self.payload;
+        let accounts = payload
+            .accounts
+            .iter()
+            .map(|account| format!("{} ({} {})", account.id, account.label, account.identity.value))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let head = pairs([
+            ("coverage", field(payload, &["quality", "coverage"])),
+            ("largest gap (s)", field(payload, &["quality", "max_gap_s"])),
+            ("flags", flags(payload)),
+            ("period", format!("{} to {}", time(payload.period.start), time(payload.period.end))),
+            ("accounts", accounts),
+            ("portfolio", payload.portfolio_id.to_string()),
+            ("issued", time(payload.issued_at)),
+            ("release", payload.release.clone()),
+        ]);
+        let base = &payload.base_currency;
+        let metrics = table(
+            Some(vec!["metric", "value", "unit"]),
+            METRICS.iter().map(|(name, path, unit)| {
+                let unit = if *unit == "money" { base.clone() } else { (*unit).to_owned() };
+                vec![(*name).to_owned(), field(payload, path), unit]
+            }),
+        );
+        let trust = pairs([
+            ("PCR0 (image)", &self.pcr0),
+            ("PCR1 (kernel)", &self.pcr1),
+            ("PCR2 (application)", &self.pcr2),
+            ("audit log", &self.log.to_owned()),
+        ]);
+        let banner = simulated_banner(self.simulated);
+        format!("{banner}{head}\n{metrics}\nverified measurements\n{trust}\nreport verified")
+    }
+}
+
+/// What a person reads first; the file has all of it.
+const METRICS: [(&str, &[&str], &str); 11] = [
+    ("start value", &["portfolio", "start_value"], "money"),
+    ("end value", &["portfolio", "end_value"], "money"),
+    ("gain", &["returns", "gain"], "money"),
+    ("time-weighted return", &["returns", "twr"], "ratio"),
+    ("money-weighted return", &["returns", "mwr_period"], "ratio"),
+    ("net external flows", &["flows", "net"], "money"),
+    ("trades", &["activity", "trades"], "count"),
+    ("volume", &["activity", "volume"], "money"),
+    ("fees", &["fees", "net"], "money"),
+    ("maximum drawdown", &["risk", "max_drawdown"], "ratio"),
+    ("turnover", &["activity", "turnover"], "ratio"),
+];
+
+fn field(payload: &ReportPayload, path: &[&str]) -> String {
+    let mut at = &payload.results;
+    for key in path {
+        match at.get(key) {
+            Some(inner) => at = inner,
+            None => return "-".to_owned(),
+        }
+    }
+    plain(at)
+}
+
+fn flags(payload: &ReportPayload) -> String {
+    match payload.results.get("flags") {
+        Some(Json::Array(flags)) if !flags.is_empty() => {
+            flags.iter().map(plain).collect::<Vec<_>>().join(", ")
+        }
+        _ => "none".to_owned(),
+    }
+}
+
+fn plain(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        Json::Null => "-".to_owned(),
+        Json::Bool(_) | Json::Integer(_) | Json::Array(_) | Json::Object(_) => {
+            protocol::canonical::encode(value)
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .unwrap_or_default()
+        }
+    }
+}
+
+fn time(at: UnixMillis) -> String {
+    at.to_rfc3339().unwrap_or_else(|| at.0.to_string())
+}

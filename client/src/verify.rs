@@ -1,0 +1,72 @@
+//! Verification: live documents before anything is sent, reports at any time later.
+
+use std::time::Duration;
+
+use protocol::attestation::{self, ExpectedPcrs, LiveAttestation, Policy, Root};
+use protocol::encoding::to_hex;
+use protocol::key_bundle::{AttestationReply, Attested};
+use protocol::report::{ReportError, SignedReport, VerifiedReport};
+use protocol::time::UnixMillis;
+use sha2::{Digest, Sha256};
+
+use crate::error::ClientError;
+use crate::service::Demands;
+
+impl Demands {
+    /// Verifies what `GET /attestation` answered, at `now` by the caller's clock.
+    pub(crate) fn verify_live(
+        &self,
+        reply: &AttestationReply,
+        nonce: &[u8],
+        age_max: Duration,
+        now: UnixMillis,
+    ) -> Result<LiveAttestation, ClientError> {
+        let deployment = &reply.key_bundle.deployment;
+        let policy = Policy::new(&self.root, self.pcrs(), deployment, nonce, age_max);
+        let attestation = attestation::verify(&reply.document, &policy, now)
+            .map_err(|source| ClientError::Document { source })?;
+        reply.key_bundle.verify(&Attested::from(&attestation), &self.deployment).map_err(
+            |error| ClientError::not_verified("step 33: keys and configuration", error.to_string()),
+        )?;
+        Ok(attestation)
+    }
+
+    /// Whether the root is a simulator's.
+    pub fn simulated(&self) -> bool {
+        self.root != Root::AWS
+    }
+
+    pub(crate) fn root_name(&self) -> String {
+        let fingerprint = to_hex(&Sha256::digest(self.root.der()));
+        let name = if self.simulated() { "SIMULATED root" } else { "AWS Nitro Enclaves Root G1" };
+        format!("{name}, SHA-256 {fingerprint}")
+    }
+
+    fn pcrs(&self) -> ExpectedPcrs<'_> {
+        ExpectedPcrs { image: self.measurements.pcrs(), signer: self.measurements.pcr8.as_ref() }
+    }
+}
+
+/// Verifies the bytes of `report.json`. Asks no network and no clock.
+pub fn report(bytes: &[u8], demands: &Demands) -> Result<VerifiedReport, ClientError> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what has no cause is told by itself")]
+    let refused = |error: ReportError| match error {
+        ReportError::Document(source) => ClientError::Document { source },
+        ReportError::KeyBundle(source) => {
+            ClientError::not_verified("step 33: keys and configuration", source.to_string())
+        }
+        ReportError::Payload(source) => ClientError::not_verified("payload", source.to_string()),
+        other => ClientError::not_verified("report", other.to_string()),
+    };
+    let verified = SignedReport::parse_exact(bytes)
+        .map_err(refused)?
+        .verify(&demands.root, demands.pcrs(), &demands.deployment)
+        .map_err(refused)?;
+    if verified.payload().simulated != demands.simulated() {
+        return Err(ClientError::not_verified(
+            "report",
+            "the report's word on whether it is simulated is not that of its root",
+        ));
+    }
+    Ok(verified)
+}
