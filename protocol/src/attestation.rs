@@ -282,19 +282,19 @@ impl Evidence {
         purpose: Purpose,
         deployment: &[u8],
     ) -> Result<Self, AttestationError> {
-        let absent = AttestationError::Binding;
+        let absent = |what| move || AttestationError::Binding(what);
         let key = read.public_key.and_then(|key| <[u8; 32]>::try_from(key).ok());
-        let encryption_key = EnclavePublicKey(key.ok_or(absent("public_key"))?);
+        let encryption_key = EnclavePublicKey(key.ok_or_else(absent("public_key"))?);
         let user_data = read.user_data.and_then(|bytes| UserData::read(bytes).ok());
-        let user_data = user_data.ok_or(absent("user_data"))?;
+        let user_data = user_data.ok_or_else(absent("user_data"))?;
         if user_data.purpose != purpose {
-            return Err(absent("purpose"));
+            return Err(AttestationError::Binding("purpose"));
         }
         if user_data.deployment_sha256 != crate::key_bundle::deployment_sha256(deployment) {
-            return Err(absent("the deployment configuration's hash"));
+            return Err(AttestationError::Binding("the deployment configuration's hash"));
         }
         if read.pcrs.get(PCR_DEPLOYMENT) != Some(&pcr16(deployment)) {
-            return Err(absent("PCR16"));
+            return Err(AttestationError::Binding("PCR16"));
         }
         Ok(Self {
             module_id: read.module_id.to_owned(),

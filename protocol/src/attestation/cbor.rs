@@ -52,22 +52,17 @@ impl<'b> Reader<'b> {
 
     pub(super) fn unsigned(&mut self) -> Result<u64, Fault> {
         let start = self.0.position();
-        match self.kind()? {
-            Type::U8 | Type::U16 | Type::U32 | Type::U64 => {}
-            _ => return Err(Fault::Type),
+        if !matches!(self.kind()?, Type::U8 | Type::U16 | Type::U32 | Type::U64) {
+            return Err(Fault::Type);
         }
         let value = self.0.u64().map_err(|_| Fault::Cut)?;
-        self.shortest(start, self.0.position(), value)?;
+        shortest(start, self.0.position(), value)?;
         Ok(value)
     }
 
     pub(super) fn bytes(&mut self) -> Result<&'b [u8], Fault> {
         let start = self.0.position();
-        match self.kind()? {
-            Type::Bytes => {}
-            Type::BytesIndef => return Err(Fault::Form),
-            _ => return Err(Fault::Type),
-        }
+        self.definite(Type::Bytes, Type::BytesIndef)?;
         let bytes = self.0.bytes().map_err(|_| Fault::Cut)?;
         self.shortest_string(start, bytes.len())?;
         Ok(bytes)
@@ -75,11 +70,7 @@ impl<'b> Reader<'b> {
 
     pub(super) fn text(&mut self) -> Result<&'b str, Fault> {
         let start = self.0.position();
-        match self.kind()? {
-            Type::String => {}
-            Type::StringIndef => return Err(Fault::Form),
-            _ => return Err(Fault::Type),
-        }
+        self.definite(Type::String, Type::StringIndef)?;
         let text = self
             .0
             .str()
@@ -90,13 +81,9 @@ impl<'b> Reader<'b> {
 
     pub(super) fn array(&mut self) -> Result<u64, Fault> {
         let start = self.0.position();
-        match self.kind()? {
-            Type::Array => {}
-            Type::ArrayIndef => return Err(Fault::Form),
-            _ => return Err(Fault::Type),
-        }
+        self.definite(Type::Array, Type::ArrayIndef)?;
         let len = self.0.array().map_err(|_| Fault::Cut)?.ok_or(Fault::Form)?;
-        self.shortest(start, self.0.position(), len)?;
+        shortest(start, self.0.position(), len)?;
         Ok(len)
     }
 
@@ -110,14 +97,13 @@ impl<'b> Reader<'b> {
 
     pub(super) fn any_map(&mut self) -> Result<MapLen, Fault> {
         let start = self.0.position();
-        match self.kind()? {
-            Type::Map | Type::MapIndef => {}
-            _ => return Err(Fault::Type),
+        if !matches!(self.kind()?, Type::Map | Type::MapIndef) {
+            return Err(Fault::Type);
         }
         let Some(len) = self.0.map().map_err(|_| Fault::Cut)? else {
             return Ok(MapLen::Indefinite);
         };
-        self.shortest(start, self.0.position(), len)?;
+        shortest(start, self.0.position(), len)?;
         Ok(MapLen::Definite(len))
     }
 
@@ -128,8 +114,19 @@ impl<'b> Reader<'b> {
             return Ok(None);
         }
         let tag = self.0.tag().map_err(|_| Fault::Cut)?.as_u64();
-        self.shortest(start, self.0.position(), tag)?;
+        shortest(start, self.0.position(), tag)?;
         Ok(Some(tag))
+    }
+
+    fn definite(&self, definite: Type, indefinite: Type) -> Result<(), Fault> {
+        let kind = self.kind()?;
+        if kind == definite {
+            Ok(())
+        } else if kind == indefinite {
+            Err(Fault::Form)
+        } else {
+            Err(Fault::Type)
+        }
     }
 
     fn kind(&self) -> Result<Type, Fault> {
@@ -138,18 +135,18 @@ impl<'b> Reader<'b> {
 
     fn shortest_string(&self, start: usize, len: usize) -> Result<(), Fault> {
         let head_end = self.0.position().saturating_sub(len);
-        self.shortest(start, head_end, u64::try_from(len).unwrap_or(u64::MAX))
+        shortest(start, head_end, u64::try_from(len).unwrap_or(u64::MAX))
     }
+}
 
-    /// `value` must not fit into a shorter head than the one from `start` to `end`.
-    fn shortest(&self, start: usize, end: usize, value: u64) -> Result<(), Fault> {
-        let needed = match value {
-            0..=23 => 1,
-            24..=0xff => 2,
-            0x100..=0xffff => 3,
-            0x1_0000..=0xffff_ffff => 5,
-            _ => 9,
-        };
-        if end.checked_sub(start) == Some(needed) { Ok(()) } else { Err(Fault::Form) }
-    }
+/// `value` must not fit into a shorter head than the one from `start` to `end`.
+fn shortest(start: usize, end: usize, value: u64) -> Result<(), Fault> {
+    let needed = match value {
+        0..=23 => 1,
+        24..=0xff => 2,
+        0x100..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
+    };
+    if end.checked_sub(start) == Some(needed) { Ok(()) } else { Err(Fault::Form) }
 }

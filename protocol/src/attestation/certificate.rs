@@ -70,7 +70,7 @@ impl<'b> Certificate<'b> {
         }
         let (constraints, constraints_critical) = constraints.ok_or(Error::BasicConstraints)?;
         let usage = usage.ok_or(Error::KeyUsage)?; // 27: a missing one is a refusal
-        Ok(Self { key, constraints, constraints_critical, usage, parsed })
+        Ok(Self { parsed, key, constraints, constraints_critical, usage })
     }
 
     /// Whether it may stand above `below` other authorities (steps 26 and 27).

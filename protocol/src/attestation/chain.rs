@@ -74,12 +74,12 @@ pub(super) fn verify<P: P384>(
     }
 
     let walked;
-    let authority = match cache.find(&id) {
-        Some(authority) => authority,
-        None => {
-            walked = walk::<P>(bundle, document.certificate, id, at)?;
-            &walked
-        }
+    let known = cache.find(&id);
+    let authority = if let Some(authority) = known {
+        authority
+    } else {
+        walked = walk::<P>(bundle, document.certificate, id, at)?;
+        &walked
     };
     if !authority.validity.contains(at) {
         return Err(Error::Validity); // 25

@@ -43,6 +43,9 @@ impl<'b> Pcrs<'b> {
     }
 }
 
+/// A field that is there, though perhaps null.
+struct Nullable<'b>(Option<&'b [u8]>);
+
 #[derive(Default)]
 struct Fields<'b> {
     module_id: Option<&'b str>,
@@ -51,9 +54,9 @@ struct Fields<'b> {
     pcrs: Option<Pcrs<'b>>,
     certificate: Option<&'b [u8]>,
     ca_bundle: Option<Vec<&'b [u8]>>,
-    public_key: Option<Option<&'b [u8]>>,
-    user_data: Option<Option<&'b [u8]>>,
-    nonce: Option<Option<&'b [u8]>>,
+    public_key: Option<Nullable<'b>>,
+    user_data: Option<Nullable<'b>>,
+    nonce: Option<Nullable<'b>>,
 }
 
 impl<'b> Document<'b> {
@@ -83,7 +86,7 @@ impl<'b> Fields<'b> {
     fn read(&mut self, key: &str, reader: &mut Reader<'b>) -> Result<(), Error> {
         match key {
             "module_id" => {
-                mandatory(&self.module_id, reader)?;
+                mandatory(self.module_id.as_ref(), reader)?;
                 let text = reader.text().map_err(form_or(Error::ModuleId))?;
                 if text.is_empty() {
                     return Err(Error::ModuleId); // 13
@@ -91,14 +94,14 @@ impl<'b> Fields<'b> {
                 self.module_id = Some(text);
             }
             "digest" => {
-                mandatory(&self.digest, reader)?;
+                mandatory(self.digest.as_ref(), reader)?;
                 if reader.text().map_err(form_or(Error::Digest))? != "SHA384" {
                     return Err(Error::Digest); // 14
                 }
                 self.digest = Some(());
             }
             "timestamp" => {
-                mandatory(&self.timestamp, reader)?;
+                mandatory(self.timestamp.as_ref(), reader)?;
                 let at = reader.unsigned().map_err(form_or(Error::Timestamp))?;
                 if at == 0 {
                     return Err(Error::Timestamp); // 15
@@ -106,30 +109,30 @@ impl<'b> Fields<'b> {
                 self.timestamp = Some(at);
             }
             "pcrs" => {
-                mandatory(&self.pcrs, reader)?;
+                mandatory(self.pcrs.as_ref(), reader)?;
                 self.pcrs = Some(read_pcrs(reader)?);
             }
             "certificate" => {
-                mandatory(&self.certificate, reader)?;
+                mandatory(self.certificate.as_ref(), reader)?;
                 self.certificate = Some(read_certificate(reader, Error::Certificate)?); // 17
             }
             "cabundle" => {
-                mandatory(&self.ca_bundle, reader)?;
+                mandatory(self.ca_bundle.as_ref(), reader)?;
                 self.ca_bundle = Some(read_ca_bundle(reader)?);
             }
             "public_key" => {
-                once(&self.public_key)?;
+                once(self.public_key.as_ref())?;
                 let key = optional(reader, Error::PublicKey)?; // 19
                 // One genuine document has an empty key: it means none.
-                self.public_key = Some(key.filter(|key| !key.is_empty()));
+                self.public_key = Some(Nullable(key.filter(|key| !key.is_empty())));
             }
             "user_data" => {
-                once(&self.user_data)?;
-                self.user_data = Some(optional(reader, Error::UserDataOrNonce)?); // 20
+                once(self.user_data.as_ref())?;
+                self.user_data = Some(Nullable(optional(reader, Error::UserDataOrNonce)?)); // 20
             }
             "nonce" => {
-                once(&self.nonce)?;
-                self.nonce = Some(optional(reader, Error::UserDataOrNonce)?); // 20
+                once(self.nonce.as_ref())?;
+                self.nonce = Some(Nullable(optional(reader, Error::UserDataOrNonce)?)); // 20
             }
             "nitrotpm_pcrs" => return Err(Error::NitroTpm), // 21
             _ => return Err(Error::Fields),                 // 11
@@ -145,9 +148,9 @@ impl<'b> Fields<'b> {
             pcrs: self.pcrs.ok_or(Error::Fields)?,
             certificate: self.certificate.ok_or(Error::Fields)?,
             ca_bundle: self.ca_bundle.ok_or(Error::Fields)?,
-            public_key: self.public_key.flatten(),
-            user_data: self.user_data.flatten(),
-            nonce: self.nonce.flatten(),
+            public_key: self.public_key.and_then(|field| field.0),
+            user_data: self.user_data.and_then(|field| field.0),
+            nonce: self.nonce.and_then(|field| field.0),
         })
     }
 }
@@ -195,12 +198,12 @@ fn read_certificate<'b>(reader: &mut Reader<'b>, refused: Error) -> Result<&'b [
 }
 
 /// A repeated key is refused before its value is looked at (step 11), a null one here (step 12).
-fn mandatory<T>(slot: &Option<T>, reader: &mut Reader<'_>) -> Result<(), Error> {
+fn mandatory<T>(slot: Option<&T>, reader: &mut Reader<'_>) -> Result<(), Error> {
     once(slot)?;
     if reader.null() { Err(Error::Null) } else { Ok(()) }
 }
 
-const fn once<T>(slot: &Option<T>) -> Result<(), Error> {
+const fn once<T>(slot: Option<&T>) -> Result<(), Error> {
     if slot.is_some() { Err(Error::Fields) } else { Ok(()) }
 }
 

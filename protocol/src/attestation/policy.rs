@@ -6,6 +6,10 @@ use super::error::AttestationError as Error;
 /// Milliseconds since the Unix epoch, in a type that cannot overflow here.
 type Millis = i128;
 
+#[cfg_attr(
+    not(feature = "conformance"),
+    expect(unreachable_pub, reason = "the conformance layer re-exports it")
+)]
 /// Demands in full generality: what is absent asks nothing. Only the types of the parent module,
 /// in which nothing that matters is optional, reach a shipped program.
 #[derive(Clone, Debug, Default)]
