@@ -1,1 +1,45 @@
-//! Placeholder crate document.
+//! Real programs on loopback: the exchange simulator, the enclave with its simulated security
+//! module, the parent proxy, and `perfagg` as the customer.
+//!
+//! A [`World`] is one such set with a folder, sockets and log files of its own; it ends its
+//! processes when it is dropped. Programs come from `target/sim` (built by the scripts), so that
+//! building a test never replaces the program a measurement was taken of.
+
+pub mod process;
+pub mod wire;
+pub mod world;
+
+use std::path::{Path, PathBuf};
+
+/// The project's folder.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A program of the simulator build.
+pub fn simulator(name: &str) -> PathBuf {
+    program("sim", name)
+}
+
+/// A program as it is released.
+pub fn release(name: &str) -> PathBuf {
+    program("plain", name)
+}
+
+fn program(set: &str, name: &str) -> PathBuf {
+    let path = root().join("target").join(set).join(name);
+    assert!(path.exists(), "{} is not built: run scripts/build", path.display());
+    path
+}
+
+/// Notes that a test could not run on this machine; the scripts collect the lines.
+pub fn skip(name: &str, reason: &str) {
+    use std::io::Write;
+    let line = format!("SKIP {name}: {reason}");
+    eprintln!("{line}");
+    #[expect(clippy::disallowed_methods, reason = "the scripts name the file to collect in")]
+    if let Ok(path) = std::env::var("PA_SKIP_FILE") {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        writeln!(file, "{line}").unwrap();
+    }
+}
