@@ -191,11 +191,29 @@ impl Prepared {
     pub fn assemble(
         self,
         key: &ReportSigningKey,
+        document: Vec<u8>,
+        key_bundle: KeyBundle,
+    ) -> Result<Vec<u8>, ReportError> {
+        let sig = key.0.sign(&self.pae).to_bytes();
+        self.assemble_signed(sig, document, key_bundle)
+    }
+
+    /// What is to be signed.
+    pub fn pae(&self) -> &[u8] {
+        &self.pae
+    }
+
+    /// [`assemble`](Self::assemble) with a signature of [`pae`](Self::pae) that was made elsewhere.
+    ///
+    /// # Errors
+    /// As [`assemble`](Self::assemble).
+    pub fn assemble_signed(
+        self,
+        sig: [u8; 64],
         mut document: Vec<u8>,
         key_bundle: KeyBundle,
     ) -> Result<Vec<u8>, ReportError> {
         low_s::normalize(&mut document);
-        let sig = key.0.sign(&self.pae).to_bytes();
         let report = SignedReport {
             v: Version1,
             attestation: document,

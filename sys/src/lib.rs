@@ -1,10 +1,11 @@
-//! The only `unsafe` code of the workspace, behind two safe interfaces.
+//! The only `unsafe` code of the workspace, behind three safe interfaces.
 //!
 //! * [`SecretMapping`]: memory for a session's credentials. It is apart from
 //!   the heap, locked, kept out of dumps and of children, unreadable except
 //!   inside one closure, and wiped when it ends.
 //! * [`harden_process`]: no core dumps, no tracing by other users, no new
 //!   privileges.
+//! * [`WipingAllocator`]: a global allocator that wipes what is freed.
 //!
 //! What this crate refuses to do: it opens no file and no socket, reads no
 //! environment, starts no thread and keeps no state of its own.
@@ -16,6 +17,8 @@
 
 mod harden;
 mod mapping;
+mod wipe_alloc;
 
 pub use harden::{HardenError, harden_process};
 pub use mapping::{Backing, LEN_MAX, MappingError, SecretMapping};
+pub use wipe_alloc::WipingAllocator;
