@@ -145,6 +145,28 @@ impl Clock for ScenarioClock {
     }
 }
 
+/// The machine's own clock, which the simulated security module tells as its
+/// own: on a developer's machine there is no other.
+#[cfg(feature = "simulator")]
+#[derive(Clone, Copy, Debug)]
+pub struct HostClock;
+
+#[cfg(feature = "simulator")]
+#[async_trait]
+impl Clock for HostClock {
+    #[expect(clippy::disallowed_methods, reason = "simulator builds alone have this clock")]
+    fn now(&self) -> UnixMillis {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        UnixMillis::default().saturating_add(since.unwrap_or_default())
+    }
+
+    async fn until(&self, at: UnixMillis) {
+        while self.now() < at {
+            tokio::time::sleep(at.since(self.now()).min(LOOK_AGAIN)).await;
+        }
+    }
+}
+
 /// The same time for certificate validity in TLS.
 #[derive(Clone, Debug)]
 pub struct TlsTime(pub Arc<dyn Clock>);

@@ -17,14 +17,20 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio_util::task::TaskTracker;
 use exchanges::{Market, ReadOnlyKey, Venue};
 use protocol::category::Category;
 use protocol::key_bundle::{Deployment, KeyBundle};
 use protocol::session::{ErrorDetail, Identity, Permission};
 use protocol::time::UnixMillis;
+#[cfg(feature = "simulator")]
+use rustls_pki_types::CertificateDer;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use transport::Address;
 
 use crate::clock::Clock;
+#[cfg(feature = "simulator")]
+use crate::clock::ScenarioClock;
 use crate::egress::Egress;
 use crate::entropy::Entropy;
 use crate::image_config::ImageConfig;
@@ -60,7 +66,37 @@ pub trait Engine: Send + Sync + Debug {
     async fn report(&self, session: &Session<Active>) -> Result<Vec<u8>, ReportRefusal>;
 }
 
-/// What the engine is built from, once, after the keys exist.
+/// What egress is built from, before the clock, the keys or the engine exist:
+/// `Egress::open(EgressParts) -> Result<Arc<Egress>, EgressError>`.
+#[derive(Clone, Debug)]
+pub struct EgressParts {
+    /// The parent's egress.
+    pub to: Address,
+    /// The measured list. What is reached must be here and in a connector.
+    pub hosts: Vec<String>,
+    /// For certificate validity.
+    pub clock: Arc<dyn Clock>,
+    pub tasks: TaskTracker,
+    pub stop: CancellationToken,
+    #[cfg(feature = "simulator")]
+    pub simulator: SimulatorEgress,
+}
+
+/// How the simulated exchanges are reached.
+#[cfg(feature = "simulator")]
+#[derive(Clone, Debug, Default)]
+pub struct SimulatorEgress {
+    /// Their certificate authority, in place of the webpki roots.
+    pub root: Option<CertificateDer<'static>>,
+    /// The scenario clock, if time comes from there: egress admits its host,
+    /// `poller::scenario::begin(&Egress, &ScenarioClock)` sets it for the
+    /// first time, and the poller moves it on.
+    pub clock: Option<Arc<ScenarioClock>>,
+}
+
+/// What the engine is built from, once, after the keys exist:
+/// `Poller::new(EngineParts) -> Arc<Poller>`, which implements [`Engine`];
+/// `Poller::run(self: Arc<Self>, stop: CancellationToken)` is its service.
 #[derive(Clone, Debug)]
 pub struct EngineParts {
     pub clock: Arc<dyn Clock>,
@@ -71,6 +107,9 @@ pub struct EngineParts {
     pub deployment: Arc<Deployment>,
     /// Where poll rounds and other tasks of the engine are tracked.
     pub tasks: TaskTracker,
+    /// Moved to the next tick when every account's round is complete.
+    #[cfg(feature = "simulator")]
+    pub scenario: Option<Arc<ScenarioClock>>,
 }
 
 /// An account as the customer asked for it, without its credentials.
@@ -126,10 +165,11 @@ pub enum AccountRefusal {
 impl AccountRefusal {
     pub const fn category(&self) -> Category {
         match self {
-            Self::TooPowerful { .. } | Self::KeyRefused { .. } | Self::Unproven { .. } => {
-                Category::Refused
-            }
-            Self::NotOffered { .. } | Self::Malformed { .. } => Category::Invalid,
+            Self::TooPowerful { .. }
+            | Self::KeyRefused { .. }
+            | Self::Unproven { .. }
+            | Self::NotOffered { .. } => Category::Refused,
+            Self::Malformed { .. } => Category::Invalid,
             Self::Throttled { .. } => Category::Throttled,
             Self::Unavailable { .. } => Category::Unavailable,
             Self::Internal => Category::Internal,
@@ -191,7 +231,8 @@ pub enum ReportRefusal {
 impl ReportRefusal {
     pub const fn category(self) -> Category {
         match self {
-            Self::NothingYet | Self::ClockDisagrees | Self::Busy => Category::Unavailable,
+            Self::NothingYet => Category::NotFound,
+            Self::ClockDisagrees | Self::Busy => Category::Unavailable,
             Self::Internal => Category::Internal,
         }
     }

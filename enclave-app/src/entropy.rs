@@ -14,6 +14,8 @@
 //! restored twice does not repeat itself.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -43,13 +45,13 @@ pub enum EntropyError {
 }
 
 impl Entropy {
-    /// Takes bytes of the security module over.
-    pub fn new(seed: Zeroizing<Vec<u8>>) -> Result<Self, EntropyError> {
+    /// Copies bytes of the security module; the caller wipes the original.
+    pub fn new(seed: &[u8]) -> Result<Self, EntropyError> {
         let first = seed.first().copied();
         if seed.len() < SEED_LEN || seed.iter().all(|byte| Some(*byte) == first) {
             return Err(EntropyError::Seed);
         }
-        Ok(Self { seed: SecretBytes::copy(&seed), counter: AtomicU64::new(0) })
+        Ok(Self { seed: SecretBytes::copy(seed), counter: AtomicU64::new(0) })
     }
 
     /// Fills `out`.
@@ -82,6 +84,17 @@ impl Entropy {
     }
 }
 
+/// Adds bytes of the security module to the kernel's own pool, for what draws
+/// from it directly: the TLS library's keys and nonces. Whoever else knows
+/// them takes nothing away from what the pool has.
+pub fn stir_kernel(bytes: &[u8]) -> Result<(), EntropyError> {
+    File::options()
+        .write(true)
+        .open("/dev/urandom")
+        .and_then(|mut pool| pool.write_all(bytes))
+        .map_err(|_| EntropyError::Kernel)
+}
+
 impl fmt::Debug for Entropy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Entropy(..)")
@@ -93,8 +106,12 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    fn seed(len: u8) -> Vec<u8> {
+        (0..len).collect()
+    }
+
     fn entropy() -> Entropy {
-        Entropy::new(Zeroizing::new((0..64).collect())).unwrap()
+        Entropy::new(&seed(64)).unwrap()
     }
 
     #[test]
@@ -114,9 +131,14 @@ mod tests {
 
     #[test]
     fn a_short_or_constant_seed_is_refused() {
-        for seed in [vec![], vec![1, 2, 3], vec![0; 64], vec![9; 64], (0..63).collect()] {
-            assert_eq!(Entropy::new(Zeroizing::new(seed)).err(), Some(EntropyError::Seed));
+        for seed in [vec![], vec![1, 2, 3], vec![0; 64], vec![9; 64], seed(63)] {
+            assert_eq!(Entropy::new(&seed).err(), Some(EntropyError::Seed));
         }
+    }
+
+    #[test]
+    fn the_kernels_pool_can_be_stirred() {
+        assert_eq!(stir_kernel(&seed(64)), Ok(()));
     }
 
     #[test]

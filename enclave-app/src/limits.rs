@@ -46,7 +46,7 @@ pub const PREAMBLE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request head, from the first wait for it to its end: idle connections end too.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Silence inside a body.
 pub const BODY_SILENCE_TIMEOUT: Duration = Duration::from_secs(5);

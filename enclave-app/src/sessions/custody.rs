@@ -1,0 +1,402 @@
+//! Opening, finding and ending sessions, in the one right order.
+//!
+//! Opening, by number; each step answers with its own [`OpenRefusal`]:
+//!
+//! 1. the envelope's bounds and form;
+//! 2. its key id is this enclave's, else the customer attests again;
+//! 3. it opens: from here on every answer is sealed;
+//! 4. the portfolio's key signed exactly this body for exactly this envelope,
+//!    and every field is within its bounds;
+//! 5. the attestation it was made from is fresh and not of the future;
+//! 6. the envelope is recorded as used, before anything leaves the enclave;
+//! 7. there is a place for another session, in all and in the portfolio;
+//! 8. the credentials move into a secret mapping, everything else is wiped;
+//! 9. the exchanges confirm every key, and that it can only read;
+//! 10. the session is active, in the table, and polled.
+//!
+//! **Invariant:** between 9 and 10 nothing waits, so there is no moment at
+//! which a confirmed session could be lost or started twice.
+
+use std::sync::Arc;
+
+use protocol::category::Category;
+use protocol::envelope::{self, Envelope, EnvelopeError};
+use protocol::key_bundle::Deployment;
+use protocol::limits::{ATTESTED_AGE_MS_MAX, ATTESTED_AHEAD_MS_MAX};
+use protocol::reply::NONCE_UNREAD;
+use protocol::request_auth::{self, Request, RequestAuth};
+use protocol::session::{
+    End, ErrorDetail, OpenError, OpenedAccount, OpenedSession, SessionId, VerifiedOpen,
+};
+use protocol::time::UnixMillis;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::channel::Channel;
+use super::lifecycle::{LifecycleError, Session};
+use super::table::{Live, NoPlace, Table};
+use crate::clock::Clock;
+use crate::counters::{Counters, Event};
+use crate::engine_api::{AccountRefusal, Engine};
+use crate::entropy::{Entropy, EntropyError};
+use crate::image_config::SessionLimits;
+use crate::keys::Keys;
+use crate::limits::{REPLAY_ENTRIES_MAX, SWEEP_INTERVAL, VERIFY_ACCOUNTS_TIMEOUT};
+use crate::replay::{Envelopes, NotFresh};
+
+/// Everything that a session goes through.
+#[derive(Debug)]
+pub struct Custody {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<Entropy>,
+    keys: Arc<Keys>,
+    engine: Arc<dyn Engine>,
+    deployment: Arc<Deployment>,
+    counters: Arc<Counters>,
+    table: Arc<Table>,
+    envelopes: Envelopes,
+}
+
+/// What [`Custody`] is made of.
+#[derive(Clone, Debug)]
+pub struct CustodyParts {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<Entropy>,
+    pub keys: Arc<Keys>,
+    pub engine: Arc<dyn Engine>,
+    pub deployment: Arc<Deployment>,
+    pub counters: Arc<Counters>,
+    pub limits: SessionLimits,
+}
+
+/// Why no session was opened. Its text is for the customer and quotes nothing
+/// but labels and field names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenRefusal {
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    #[error(transparent)]
+    Message(#[from] OpenError),
+    #[error("the attestation is too old; attest again")]
+    Stale,
+    #[error("the attestation lies in the future")]
+    FromFuture,
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
+    #[error("this envelope was used before; seal a new one")]
+    Replayed,
+    #[error("too many envelopes lately")]
+    TooManyEnvelopes,
+    #[error("account `{label}`: this exchange or market is not offered")]
+    NotOffered { label: String },
+    #[error("no secret memory")]
+    NoMemory,
+    #[error(transparent)]
+    Account(#[from] AccountRefusal),
+    #[error("the exchanges did not answer in time")]
+    TooSlow,
+    #[error("internal error")]
+    Internal,
+}
+
+impl OpenRefusal {
+    /// Who must act.
+    pub const fn category(&self) -> Category {
+        match self {
+            Self::Envelope(error) => error.category(),
+            Self::Message(error) => error.category(),
+            Self::Stale | Self::FromFuture => Category::Unauthorized,
+            Self::NoPlace(NoPlace::Full) | Self::NoMemory | Self::TooSlow => Category::Unavailable,
+            Self::NoPlace(NoPlace::PortfolioFull) | Self::TooManyEnvelopes => Category::Throttled,
+            Self::Replayed => Category::Replayed,
+            Self::NotOffered { .. } => Category::Refused,
+            Self::Account(refusal) => refusal.category(),
+            Self::Internal => Category::Internal,
+        }
+    }
+
+    /// What a sealed answer adds.
+    pub fn detail(&self) -> Option<ErrorDetail> {
+        match self {
+            Self::NotOffered { label } => {
+                Some(ErrorDetail { account: label.clone(), remove: Vec::new() })
+            }
+            Self::Account(refusal) => refusal.detail(),
+            Self::Envelope(_)
+            | Self::Message(_)
+            | Self::Stale
+            | Self::FromFuture
+            | Self::NoPlace(_)
+            | Self::Replayed
+            | Self::TooManyEnvelopes
+            | Self::NoMemory
+            | Self::TooSlow
+            | Self::Internal => None,
+        }
+    }
+}
+
+impl From<LifecycleError> for OpenRefusal {
+    fn from(error: LifecycleError) -> Self {
+        match error {
+            LifecycleError::NotOffered { label } => Self::NotOffered { label },
+            LifecycleError::Vault(_) => Self::NoMemory,
+            LifecycleError::Unproven => Self::Internal,
+        }
+    }
+}
+
+impl From<EntropyError> for OpenRefusal {
+    fn from(_: EntropyError) -> Self {
+        Self::Internal
+    }
+}
+
+/// A refusal, and the channel to seal it with if the envelope had opened.
+#[derive(Debug)]
+pub struct Refused {
+    pub why: OpenRefusal,
+    pub sealed: Option<(Channel, [u8; 16])>,
+}
+
+/// An opened session and what to tell its owner.
+#[derive(Debug)]
+pub struct Opened {
+    pub live: Arc<Live>,
+    pub request_nonce: [u8; 16],
+    pub message: OpenedSession,
+}
+
+/// A request is not that of a live session's owner, or not now. Says no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// Unknown session, bad MAC, stale timestamp or reused nonce: all alike.
+    Unauthorized,
+    /// Authentic, and more than the session may ask.
+    Throttled,
+}
+
+impl Custody {
+    pub fn new(parts: CustodyParts) -> Self {
+        Self {
+            table: Arc::new(Table::new(SessionLimits {
+                max: parts
+                    .limits
+                    .max
+                    .min(usize::try_from(parts.deployment.max_sessions).unwrap_or(usize::MAX)),
+                ..parts.limits
+            })),
+            clock: parts.clock,
+            entropy: parts.entropy,
+            keys: parts.keys,
+            engine: parts.engine,
+            deployment: parts.deployment,
+            counters: parts.counters,
+            envelopes: Envelopes::new(REPLAY_ENTRIES_MAX),
+        }
+    }
+
+    /// The live sessions.
+    pub const fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// What polls and reports.
+    pub fn engine(&self) -> &dyn Engine {
+        self.engine.as_ref()
+    }
+
+    /// The time every check here uses.
+    pub fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// Opens a session from the bytes of an envelope.
+    ///
+    /// Cancel safe: dropping the future gives the place back and wipes the
+    /// credentials; the envelope stays used.
+    pub async fn open(&self, envelope: &[u8]) -> Result<Opened, Refused> {
+        let plain = |why: EnvelopeError| Refused { why: why.into(), sealed: None };
+        // 1, 2, 3
+        let envelope = Envelope::from_json(envelope).map_err(plain)?;
+        let (plaintext, keys) = envelope::open(self.keys.encryption(), &envelope).map_err(plain)?;
+        let (key_id, ephemeral_pub) = (envelope.key_id(), *envelope.ephemeral_pub());
+        let channel = Channel::new(keys, key_id, ephemeral_pub);
+        drop(envelope);
+
+        // 4
+        let request = match VerifiedOpen::read(&plaintext, &key_id, &ephemeral_pub) {
+            Ok(request) => request,
+            Err(why) => {
+                return Err(Refused { why: why.into(), sealed: Some((channel, NONCE_UNREAD)) });
+            }
+        };
+        drop(plaintext);
+        let request_nonce = request.get().request_nonce;
+        match self.activate(request, &ephemeral_pub).await {
+            Ok((place, session)) => {
+                // 10
+                let message = opened_message(&session);
+                let live = self.table.admit(place, session, channel);
+                self.engine.start(Arc::clone(&live.session));
+                self.counters.count(Event::SessionOpened);
+                info!(accounts = live.session.accounts().len(), "session opened");
+                Ok(Opened { live, request_nonce, message })
+            }
+            Err(why) => {
+                if why == OpenRefusal::Replayed {
+                    self.counters.count(Event::EnvelopeReplayed);
+                }
+                Err(Refused { why, sealed: Some((channel, request_nonce)) })
+            }
+        }
+    }
+
+    /// Steps 5 to 9.
+    async fn activate(
+        &self,
+        request: VerifiedOpen,
+        ephemeral_pub: &[u8; 32],
+    ) -> Result<(super::table::Place, Session<super::Active>), OpenRefusal> {
+        // 5
+        let now = self.clock.now();
+        let attested_at = request.get().attested_at;
+        if now.0.saturating_sub(attested_at.0) > ATTESTED_AGE_MS_MAX {
+            return Err(OpenRefusal::Stale);
+        }
+        if attested_at.0.saturating_sub(now.0) > ATTESTED_AHEAD_MS_MAX {
+            return Err(OpenRefusal::FromFuture);
+        }
+        // 6
+        self.envelopes.record(ephemeral_pub, now).map_err(|why| match why {
+            NotFresh::Used => OpenRefusal::Replayed,
+            NotFresh::Full => OpenRefusal::TooManyEnvelopes,
+        })?;
+        // 7
+        let place = self.table.reserve(request.get().portfolio_key.portfolio_id())?;
+        // 8
+        let session = Session::open(request.into_inner())?;
+        if let Some(account) =
+            session.accounts().iter().find(|account| !self.deployment.serves(account.venue.name()))
+        {
+            return Err(OpenRefusal::NotOffered { label: account.label.clone() });
+        }
+        // 9
+        let checked = timeout(
+            VERIFY_ACCOUNTS_TIMEOUT,
+            self.engine.verify_accounts(session.vault(), session.accounts()),
+        )
+        .await
+        .map_err(|_| OpenRefusal::TooSlow)??;
+        let id = SessionId::from_bytes(self.entropy.array()?);
+        Ok((place, session.activate(checked, id, self.clock.now())?))
+    }
+
+    /// The live session a request comes from.
+    ///
+    /// Everything that can be wrong is answered alike, so that a stolen
+    /// session id cannot be told from an invented one.
+    pub fn admit(
+        &self,
+        auth: &RequestAuth,
+        request: &Request<'_>,
+    ) -> Result<Arc<Live>, NotAdmitted> {
+        let now = self.clock.now();
+        let live = self.table.find(&auth.session, now).ok_or(NotAdmitted::Unauthorized)?;
+        if !live.channel.authenticates(auth, request)
+            || !request_auth::is_fresh(auth.timestamp, now)
+        {
+            return Err(NotAdmitted::Unauthorized);
+        }
+        if !live.may_request() {
+            return Err(NotAdmitted::Throttled);
+        }
+        live.record_nonce(auth.nonce, auth.timestamp, now).map_err(|why| match why {
+            NotFresh::Used => NotAdmitted::Unauthorized,
+            NotFresh::Full => NotAdmitted::Throttled,
+        })?;
+        Ok(live)
+    }
+
+    /// Ends a session because its owner asked. `false` if it has just ended.
+    pub fn revoke(&self, live: &Live) -> bool {
+        self.table.take(live.session.id()).is_some_and(|live| {
+            self.end(&live, End::Revoked);
+            true
+        })
+    }
+
+    /// Wipes, then stops polling. Whoever still holds the session can name it
+    /// and sign nothing.
+    fn end(&self, live: &Live, how: End) {
+        live.session.wipe();
+        self.engine.stop(&live.session);
+        match how {
+            End::Revoked => self.counters.count(Event::SessionRevoked),
+            End::Expired => self.counters.count(Event::SessionExpired),
+            End::KeyRefused | End::Shutdown => {}
+        }
+        info!(?how, "session ended");
+    }
+
+    /// Ends what is over, forgets what need not be remembered.
+    pub fn sweep(&self) {
+        let now = self.clock.now();
+        for live in self.table.take_expired(now) {
+            self.end(&live, End::Expired);
+        }
+        self.envelopes.sweep(now);
+    }
+
+    /// Ends every session; the last thing before the keys go.
+    pub fn end_all(&self) {
+        for live in self.table.take_all() {
+            self.end(&live, End::Shutdown);
+        }
+    }
+
+    /// Service: wipes each session at the instant it expires, and sweeps every
+    /// hour in case a timer was missed.
+    pub async fn keep_time(self: Arc<Self>, stop: CancellationToken) {
+        let mut hourly = tokio::time::interval(SWEEP_INTERVAL);
+        hourly.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let expiry = self.table.next_expiry();
+            let due = async {
+                match expiry {
+                    Some(at) => self.clock.until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = due => {}
+                () = self.table.admitted() => continue,
+                _ = hourly.tick() => {}
+            }
+            self.sweep();
+        }
+    }
+}
+
+fn opened_message(session: &Session<super::Active>) -> OpenedSession {
+    let accounts = session
+        .accounts()
+        .iter()
+        .map(|account| OpenedAccount {
+            label: account.label.clone(),
+            venue: account.venue.name().to_owned(),
+            market: account.market.name().to_owned(),
+            identity: account.identity.clone(),
+            permissions: account.permissions.clone(),
+        })
+        .collect();
+    OpenedSession::new(
+        session.id().clone(),
+        session.expires_at(),
+        session.portfolio_id(),
+        accounts,
+    )
+}
