@@ -257,42 +257,6 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 }
 
-/// `#[serde(deserialize_with = "protocol::canonical::unique_map")]`: a map of at most
-/// [`LIST_LEN_MAX`](crate::limits::LIST_LEN_MAX) entries that refuses a key it has seen.
-///
-/// # Errors
-/// On a duplicate key or too many entries.
-pub fn unique_map<'de, D, V>(from: D) -> Result<BTreeMap<String, V>, D::Error>
-where
-    D: Deserializer<'de>,
-    V: Deserialize<'de>,
-{
-    struct Unique<V>(std::marker::PhantomData<V>);
-
-    impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
-        type Value = BTreeMap<String, V>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a map without duplicate keys")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
-            let mut map = BTreeMap::new();
-            while let Some((key, value)) = from.next_entry::<String, V>()? {
-                if map.insert(key, value).is_some() {
-                    return Err(A::Error::custom("duplicate key"));
-                }
-                if map.len() > crate::limits::LIST_LEN_MAX {
-                    return Err(A::Error::custom("too many entries"));
-                }
-            }
-            Ok(map)
-        }
-    }
-
-    from.deserialize_map(Unique(std::marker::PhantomData))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

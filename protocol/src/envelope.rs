@@ -312,9 +312,6 @@ fn open_as(
     purpose: &str,
     envelope: &Envelope,
 ) -> Result<(Zeroizing<Vec<u8>>, Schedule), EnvelopeError> {
-    if envelope.ciphertext.len() > ENVELOPE_PLAINTEXT_LEN_MAX {
-        return Err(EnvelopeError::TooLong);
-    }
     if envelope.key_id != enclave.key_id().0 {
         return Err(EnvelopeError::WrongKey);
     }

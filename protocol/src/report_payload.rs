@@ -50,7 +50,6 @@ pub struct ReportPayload {
     /// The results of the analytics.
     pub results: Json,
     /// The method and unit of each metric, by its path in the results.
-    #[serde(deserialize_with = "canonical::unique_map")]
     pub methods: BTreeMap<String, Method>,
 }
 

@@ -288,9 +288,6 @@ struct CredentialsIn<'a> {
 
 impl BodyIn<'_> {
     fn into_open(self) -> Result<OpenSession, OpenError> {
-        if self.accounts.len() > ACCOUNTS_MAX {
-            return Err(OpenError::OutOfBounds("accounts"));
-        }
         Ok(OpenSession {
             request_nonce: self.request_nonce,
             attested_at: self.attested_at,
