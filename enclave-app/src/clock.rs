@@ -108,6 +108,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct ScenarioClock {
     now: tokio::sync::watch::Sender<UnixMillis>,
+    /// Held by every customer's connection, and by whoever moves the clock.
+    gate: Arc<tokio::sync::RwLock<()>>,
 }
 
 #[cfg(feature = "simulator")]
@@ -118,7 +120,23 @@ impl ScenarioClock {
 
     /// A clock nobody has set yet.
     pub fn unset() -> Self {
-        Self { now: tokio::sync::watch::Sender::new(Self::UNSET) }
+        Self { now: tokio::sync::watch::Sender::new(Self::UNSET), gate: Arc::default() }
+    }
+
+    /// What it shows.
+    pub fn seen(&self) -> UnixMillis {
+        *self.now.borrow()
+    }
+
+    /// Keeps the clock where it is while the guard lives: for a customer's connection, so that
+    /// reading the clock and then asking for something happens at one time.
+    pub async fn hold(&self) -> tokio::sync::OwnedRwLockReadGuard<()> {
+        Arc::clone(&self.gate).read_owned().await
+    }
+
+    /// Waits until nobody holds the clock; then it may be moved while the guard lives.
+    pub async fn stand_still(&self) -> tokio::sync::OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.gate).write_owned().await
     }
 
     /// Moves the clock to `at`; an earlier time changes nothing.

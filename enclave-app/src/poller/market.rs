@@ -1,0 +1,162 @@
+//! Public data of the exchanges, fetched once for all sessions.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use exchanges::{Connector, Context, Fact, Instrument, Market, Price, Query, Venue};
+use protocol::time::UnixMillis;
+use tokio::sync::Mutex;
+
+use super::ask::{AskError, Desk, Signed};
+use crate::egress::Http;
+
+/// Prices this fresh serve another portfolio's round as well.
+const PRICES_AGE_MAX: Duration = Duration::from_secs(10);
+/// Rounds of prices that are kept: as long as a price may be old.
+const PRICES_KEPT: usize = 4;
+/// Exchanges list and remove pairs every day.
+const INSTRUMENTS_AGE_MAX: Duration = Duration::from_hours(24);
+/// The clock of an exchange is read again after this long.
+const CLOCK_AGE_MAX: Duration = Duration::from_hours(1);
+/// Pairs of the reference source: what exchanges do not list against fiat money.
+const REFERENCE_PAIRS: [&str; 1] = ["USDTUSD"];
+
+/// Prices of one moment.
+#[derive(Clone, Debug)]
+pub(super) struct Prices {
+    pub(super) at: UnixMillis,
+    pub(super) all: Arc<Vec<Price>>,
+}
+
+/// One exchange's public data.
+#[derive(Debug)]
+pub(super) struct PublicData {
+    http: Http,
+    connector: &'static dyn Connector,
+    /// What to price: everything if empty.
+    pairs: Vec<String>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    context: Arc<Context>,
+    context_at: Option<UnixMillis>,
+    clock_at: Option<UnixMillis>,
+    prices: VecDeque<Prices>,
+}
+
+impl PublicData {
+    pub(super) fn new(http: Http, connector: &'static dyn Connector, pairs: Vec<String>) -> Self {
+        Self { http, connector, pairs, state: Mutex::default() }
+    }
+
+    /// Instruments and known assets; read again daily, or when `stale` says that one is missing.
+    pub(super) async fn context(&self, desk: &Desk, stale: bool) -> Result<Arc<Context>, AskError> {
+        let mut state = self.state.lock().await;
+        let now = desk.clock.now();
+        let fresh = state.context_at.is_some_and(|at| now.since(at) < INSTRUMENTS_AGE_MAX);
+        if fresh && !stale {
+            return Ok(Arc::clone(&state.context));
+        }
+        let facts = self.ask(desk, Query::Instruments).await?;
+        let instruments = facts.into_iter().filter_map(|fact| match fact {
+            Fact::Instrument(instrument) => Some(instrument),
+            _ => None,
+        });
+        state.context = Arc::new(Context::new(instruments));
+        state.context_at = Some(now);
+        Ok(Arc::clone(&state.context))
+    }
+
+    /// Reads the exchange's clock if that was long ago.
+    pub(super) async fn keep_clock(&self, desk: &Desk) -> Result<(), AskError> {
+        let mut state = self.state.lock().await;
+        let now = desk.clock.now();
+        if state.clock_at.is_none_or(|at| now.since(at) >= CLOCK_AGE_MAX) {
+            desk.read_clock(&self.http, self.connector).await?;
+            state.clock_at = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Prices of now, and those of the rounds before that may still count.
+    pub(super) async fn prices(
+        &self,
+        desk: &Desk,
+        context: &Context,
+    ) -> Result<Vec<Prices>, AskError> {
+        let mut state = self.state.lock().await;
+        let now = desk.clock.now();
+        if state.prices.back().is_none_or(|last| now.since(last.at) > PRICES_AGE_MAX) {
+            let query = Query::Prices { symbols: self.pairs.clone() };
+            let facts =
+                desk.all(&self.http, self.connector, query, Signed::Nobody, context).await?;
+            let all = facts
+                .into_iter()
+                .filter_map(|fact| match fact {
+                    Fact::Price(price) if !price.price.is_zero() => Some(price),
+                    _ => None,
+                })
+                .collect();
+            state.prices.push_back(Prices { at: now, all: Arc::new(all) });
+            while state.prices.len() > PRICES_KEPT {
+                state.prices.pop_front();
+            }
+        }
+        Ok(state.prices.iter().cloned().collect())
+    }
+
+    async fn ask(&self, desk: &Desk, query: Query) -> Result<Vec<Fact>, AskError> {
+        let context = Context::default();
+        desk.all(&self.http, self.connector, query, Signed::Nobody, &context).await
+    }
+}
+
+/// The public data of every exchange that is served, and the reference source.
+#[derive(Debug)]
+pub(super) struct Markets {
+    venues: BTreeMap<(Venue, Market), PublicData>,
+    /// Kraken's public ticker.
+    pub(super) reference: Option<PublicData>,
+}
+
+impl Markets {
+    pub(super) fn new(http: impl Fn() -> Http, offered: &[(Venue, Market)]) -> Self {
+        let data = |venue, market, pairs| {
+            exchanges::connector(venue, market)
+                .map(|connector| PublicData::new(http(), connector, pairs))
+        };
+        let venues = offered
+            .iter()
+            .filter_map(|(venue, market)| {
+                Some(((*venue, *market), data(*venue, *market, Vec::new())?))
+            })
+            .collect();
+        let pairs = REFERENCE_PAIRS.map(str::to_owned).to_vec();
+        Self { venues, reference: data(Venue::Kraken, Market::Spot, pairs) }
+    }
+
+    pub(super) fn of(&self, venue: Venue, market: Market) -> Option<&PublicData> {
+        self.venues.get(&(venue, market))
+    }
+}
+
+/// The pairs to ask for fills: those the customer named, those seen before, and every listed pair
+/// of two held assets.
+pub(super) fn watched(
+    context: &Context,
+    named: &BTreeSet<String>,
+    held: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let both_held = |instrument: &Instrument| {
+        held.contains(&instrument.base) && held.contains(&instrument.quote)
+    };
+    let listed = context
+        .instruments()
+        .filter(|(name, instrument)| *name == instrument.raw && both_held(instrument))
+        .map(|(name, _)| name.to_owned());
+    let known = named.iter().filter(|name| context.instrument(name).is_some()).cloned();
+    listed.chain(known).collect()
+}

@@ -1,0 +1,68 @@
+//! The signed report: payload, attestation, signature, in the one right order.
+
+use std::collections::BTreeMap;
+
+use protocol::canonical::Json;
+use protocol::report::Prepared;
+use protocol::report_payload::{Method, Period, RateSource, ReportPayload, Schema, SessionSpan};
+use protocol::time::UnixMillis;
+use tracing::error;
+
+use crate::engine_api::{Pae, ReportRefusal, Signer};
+use crate::portfolio::Portfolio;
+
+/// This release, as reports name it.
+const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+/// Puts together what the portfolio is known to be at `now`.
+pub fn payload(
+    portfolio: &Portfolio,
+    session: SessionSpan,
+    rate_sources: Vec<RateSource>,
+    now: UnixMillis,
+    simulated: bool,
+) -> Result<ReportPayload, ReportRefusal> {
+    let result = portfolio.result(now).ok_or(ReportRefusal::Internal)?;
+    let held = result.portfolio.as_ref().ok_or(ReportRefusal::NothingYet)?;
+    let millis = |at: analytics::Timestamp| {
+        u64::try_from(at.as_micros() / 1000).map(UnixMillis).map_err(|_| ReportRefusal::Internal)
+    };
+    let period = Period { start: millis(held.start_time)?, end: millis(held.end_time)? };
+    let methods = analytics::methods()
+        .iter()
+        .map(|(key, method)| {
+            let (id, unit) = (method.id.to_owned(), method.unit.to_owned());
+            ((*key).to_owned(), Method { id, unit })
+        })
+        .collect::<BTreeMap<_, _>>();
+    Ok(ReportPayload {
+        schema: Schema,
+        simulated,
+        issued_at: now,
+        release: RELEASE.to_owned(),
+        portfolio_id: portfolio.key.portfolio_id(),
+        portfolio_key: portfolio.key,
+        base_currency: portfolio.base_currency.clone(),
+        session,
+        period,
+        accounts: portfolio.accounts(),
+        rate_sources,
+        results: Json::of(&result).map_err(|_| ReportRefusal::Internal)?,
+        methods,
+    })
+}
+
+/// Attests and signs exactly what the payload says.
+pub async fn sign(payload: &ReportPayload, signer: &dyn Signer) -> Result<Vec<u8>, ReportRefusal> {
+    let prepared = Prepared::new(payload).map_err(|cause| {
+        error!(%cause, "a report's payload is unsound");
+        ReportRefusal::Internal
+    })?;
+    let document =
+        signer.attest_report(*prepared.nonce()).await.map_err(|_| ReportRefusal::Busy)?;
+    let pae = Pae::new(prepared.pae()).ok_or(ReportRefusal::Internal)?;
+    let signature = signer.sign(&pae);
+    prepared
+        .assemble_signed(signature, document, signer.key_bundle())
+        .map_err(|_| ReportRefusal::Internal)
+}
