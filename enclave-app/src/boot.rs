@@ -128,7 +128,7 @@ async fn serve(config: &Config) -> Result<Stop, BootError> {
         deployment: Arc::clone(&deployment),
         tasks: supervisor.tasks(),
         #[cfg(feature = "simulator")]
-        scenario,
+        scenario: scenario.clone(),
     });
     let custody = Arc::new(Custody::new(CustodyParts {
         clock: Arc::clone(&clock),
@@ -153,6 +153,8 @@ async fn serve(config: &Config) -> Result<Stop, BootError> {
     let health = Listener::bind(&config.health_listen, Side::Enclave).await.step("health")?;
     let tls = Some(TlsAcceptor::from(identity.config()));
     let customers = service(http::customers(&front), tls, &front, &image);
+    #[cfg(feature = "simulator")]
+    let customers = Service { scenario, ..customers };
     let probes = service(http::health_only(&front), None, &front, &image);
     let tasks = supervisor.tasks();
     supervisor.service("customers", |stop| customers.accept(listener, stop, tasks));
@@ -238,6 +240,8 @@ fn service(
         addresses: Arc::clone(&front.addresses),
         counters: Arc::clone(&front.counters),
         connections_max: image.firewall.connections_max,
+        #[cfg(feature = "simulator")]
+        scenario: None,
     }
 }
 

@@ -9,6 +9,14 @@ use enclave_app::config::{Cli, Task, environment};
 use enclave_app::logs;
 use enclave_app::supervisor::Stop;
 
+/// Freed memory holds nothing, whoever freed it: buffers of libraries too.
+#[global_allocator]
+static ALLOCATOR: sys::WipingAllocator = sys::WipingAllocator;
+
+/// Freed memory holds nothing: libraries copy what passes through them.
+#[global_allocator]
+static ALLOCATOR: sys::WipingAllocator = sys::WipingAllocator;
+
 fn main() -> ExitCode {
     // Before any other thread, and before anything secret exists.
     if let Err(error) = sys::harden_process() {

@@ -49,6 +49,9 @@ pub struct Service {
     pub addresses: Arc<Addresses>,
     pub counters: Arc<Counters>,
     pub connections_max: usize,
+    /// The clock that customers' connections hold, where time is a scenario's.
+    #[cfg(feature = "simulator")]
+    pub scenario: Option<Arc<crate::clock::ScenarioClock>>,
 }
 
 impl std::fmt::Debug for Service {
@@ -103,6 +106,12 @@ impl Service {
         let Ok(Ok(stream)) = handshake else {
             self.counters.count(Event::HandshakeFailed);
             return;
+        };
+        // A scenario's clock stands still while a customer is connected.
+        #[cfg(feature = "simulator")]
+        let _held = match &self.scenario {
+            Some(clock) => Some(clock.hold().await),
+            None => None,
         };
         self.http(stream, origin, stop).await;
         drop(slot);
@@ -168,3 +177,6 @@ async fn respond(
     }
     Ok(response)
 }
+
+#[cfg(all(test, feature = "simulator"))]
+mod tests;
