@@ -235,6 +235,24 @@ mod tests {
         assert_eq!(number("-0.0").to_string(), "0");
     }
 
+    proptest::proptest! {
+        /// However long the text, leading zeros and digits past the 28th
+        /// change nothing that is kept.
+        #[test]
+        fn long_numbers_are_read_like_short_ones(
+            zeros in 0_usize..40,
+            whole in "[1-9][0-9]{0,24}",
+            fraction in "[0-9]{1,60}",
+        ) {
+            let long = number(&format!("{}{whole}.{fraction}", "0".repeat(zeros)));
+            let kept: String = fraction.chars().take(28 - whole.len()).collect();
+            let short = number(&format!("{whole}.{kept}0"));
+            let off = (long - short).abs();
+            let last = Decimal::new(1, u32::try_from(kept.len()).unwrap());
+            proptest::prop_assert!(off <= last, "{long} {short}");
+        }
+    }
+
     #[test]
     fn other_texts_are_not_numbers() {
         let long = "1".repeat(NUMBER_LEN_MAX + 1);

@@ -4,9 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
-/// The number of one name in one table. The type parameter keeps assets,
+use crate::digest::Fields;
+
+/// The place of one name in one table. The type parameter keeps assets,
 /// accounts and symbols apart.
-pub(crate) struct Id<K>(u32, PhantomData<fn() -> K>);
+///
+/// Ids are ordered by a digest of the name, so that sums over them round the
+/// same whatever order the names came in.
+pub(crate) struct Id<K> {
+    digest: u64,
+    place: u32,
+    kind: PhantomData<fn() -> K>,
+}
 
 macro_rules! kinds {
     ($($kind:ident: $id:ident),*) => {
@@ -23,36 +32,37 @@ kinds!(AssetKind: AssetId, AccountKind: AccountId, SymbolKind: SymbolId);
 /// Each name once, in order of first use.
 #[derive(Debug)]
 pub(crate) struct Names<K> {
-    ids: BTreeMap<Box<str>, u32>,
+    ids: BTreeMap<Box<str>, Id<K>>,
     list: Vec<Box<str>>,
-    kind: PhantomData<fn() -> K>,
 }
 
 impl<K> Names<K> {
     /// The id of `name`; `None` where the table holds `max` others already.
     pub(crate) fn intern(&mut self, name: &str, max: usize) -> Option<Id<K>> {
         if let Some(&id) = self.ids.get(name) {
-            return Some(Id(id, PhantomData));
+            return Some(id);
         }
-        let id = u32::try_from(self.list.len()).ok().filter(|_| self.list.len() < max)?;
+        let place = u32::try_from(self.list.len()).ok().filter(|_| self.list.len() < max)?;
+        let digest = Fields::default().text(name).digest();
+        let id = Id { digest, place, kind: PhantomData };
         self.ids.insert(name.into(), id);
         self.list.push(name.into());
-        Some(Id(id, PhantomData))
+        Some(id)
     }
 
     pub(crate) fn name(&self, id: Id<K>) -> &str {
-        usize::try_from(id.0).ok().and_then(|at| self.list.get(at)).map_or("", |name| name)
+        usize::try_from(id.place).ok().and_then(|at| self.list.get(at)).map_or("", |name| name)
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = Id<K>> + use<K> {
-        let count = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-        (0..count).map(|id| Id(id, PhantomData))
+    /// In order of the names.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Id<K>> {
+        self.ids.values().copied()
     }
 }
 
 impl<K> Default for Names<K> {
     fn default() -> Self {
-        Self { ids: BTreeMap::new(), list: Vec::new(), kind: PhantomData }
+        Self { ids: BTreeMap::new(), list: Vec::new() }
     }
 }
 
@@ -66,7 +76,7 @@ impl<K> Copy for Id<K> {}
 
 impl<K> PartialEq for Id<K> {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.place == other.place && self.digest == other.digest
     }
 }
 
@@ -80,13 +90,13 @@ impl<K> PartialOrd for Id<K> {
 
 impl<K> Ord for Id<K> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp(&other.0)
+        (self.digest, self.place).cmp(&(other.digest, other.place))
     }
 }
 
 impl<K> Debug for Id<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        self.place.fmt(f)
     }
 }
 

@@ -145,6 +145,11 @@ impl Parts {
             self.unexplained_out = sub(self.unexplained_out, lost.net)?;
             steps.extend(lost.entries().map(|entry| ((at, true, None), Step::Take(entry))));
         }
+        for &(tick, asset, quantity) in &sources.reconciled.unpriced {
+            let Some(at) = sources.valuation.at(tick) else { continue };
+            let entry = Entry { asset, quantity, value: Decimal::ZERO };
+            steps.push(((at, true, None), Step::Take(entry)));
+        }
         Ok(())
     }
 

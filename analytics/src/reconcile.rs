@@ -49,6 +49,9 @@ pub(crate) struct Reconciled {
     pub(crate) skews: Vec<Skew>,
     pub(crate) pairs: u64,
     pub(crate) unexplained: Vec<Unexplained>,
+    /// Tick, asset, quantity of what never had a price: in no value, so
+    /// neither a flow nor a loss.
+    pub(crate) unpriced: Vec<(usize, AssetId, Decimal)>,
 }
 
 /// What the ledger says happened.
@@ -67,8 +70,9 @@ pub(crate) fn reconcile(
     config: &Config,
     rates: Rates<'_>,
 ) -> Checked<Reconciled> {
-    let mut residuals = residuals(valuation, recorded, config, rates)?;
     let mut reconciled = Reconciled::default();
+    let mut residuals = residuals(valuation, recorded, rates, &mut reconciled.unpriced)?;
+    residuals.retain(|residual| residual.worth > config.recon_tolerance.get());
     for (earlier, later) in pairs(&residuals, config)? {
         reconciled.pairs += 1;
         for index in [earlier, later] {
@@ -99,17 +103,19 @@ struct Residual {
     amount: Decimal,
     /// In base currency for one unit.
     rate: Rate,
+    /// Its value without the sign.
+    worth: Decimal,
     tick: usize,
     at: Timestamp,
     matched: bool,
 }
 
-/// What is past the tolerance, in order of time.
+/// Every residual that has a rate, in order of time.
 fn residuals(
     valuation: &Valuation<'_>,
     recorded: Recorded<'_>,
-    config: &Config,
     rates: Rates<'_>,
+    unpriced: &mut Vec<(usize, AssetId, Decimal)>,
 ) -> Checked<Vec<Residual>> {
     let changes = changes(valuation, recorded)?;
     let none = Quantities::new();
@@ -121,24 +127,30 @@ fn residuals(
             |stay: &&Stay| stay.ticks.is_some_and(|(first, last)| first <= before && tick <= last);
         for stay in valuation.stays.iter().filter(stayed) {
             let changes = changes.get(&(tick, stay.account)).unwrap_or(&none);
-            for residual in between(earlier, later, (tick, stay.account), changes, rates)? {
-                let size = residual.rate.of(residual.amount)?.abs();
-                if size > config.recon_tolerance.get() {
-                    residuals.push(residual);
-                }
+            let account = stay.account;
+            for (asset, amount) in between(earlier, later, account, changes)? {
+                let at = later.at;
+                let rate = rates.rate(asset, at).or_else(|| earlier.rates.get(&asset).copied());
+                let Some(rate) = rate else {
+                    unpriced.push((tick, asset, amount));
+                    continue;
+                };
+                let worth = rate.of(amount)?.abs();
+                let matched = false;
+                residuals.push(Residual { account, asset, amount, rate, worth, tick, at, matched });
             }
         }
     }
     Ok(residuals)
 }
 
+/// What changed and is not recorded.
 fn between(
     earlier: &Tick<'_>,
     later: &Tick<'_>,
-    (tick, account): (usize, AccountId),
+    account: AccountId,
     changes: &Quantities,
-    rates: Rates<'_>,
-) -> Checked<Vec<Residual>> {
+) -> Checked<Vec<(AssetId, Decimal)>> {
     let (Some(before), Some(now)) = (earlier.holdings.get(&account), later.holdings.get(&account))
     else {
         return Ok(Vec::new());
@@ -150,14 +162,8 @@ fn between(
     for asset in assets {
         let change = changes.get(&asset).copied().unwrap_or_default();
         let amount = sub(sub(now.wallet(asset), before.wallet(asset))?, change)?;
-        if amount.is_zero() {
-            continue;
-        }
-        // Without a rate it is in no value either.
-        let at = later.at;
-        let rate = rates.rate(asset, at).or_else(|| earlier.rates.get(&asset).copied());
-        if let Some(rate) = rate {
-            residuals.push(Residual { account, asset, amount, rate, tick, at, matched: false });
+        if !amount.is_zero() {
+            residuals.push((asset, amount));
         }
     }
     Ok(residuals)

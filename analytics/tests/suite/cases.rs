@@ -1,9 +1,5 @@
 //! Every scenario in `tests/cases` gives the result it must give.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +33,7 @@ fn every_scenario_gives_its_result() {
     for path in files() {
         let (case, expected) = read(&path);
         let got = serde_json::to_value(case.run().unwrap()).unwrap();
-        for difference in common::differences(&expected, &got) {
+        for difference in crate::common::differences(&expected, &got) {
             wrong.push(format!("{}: {difference}", case.id));
         }
     }
@@ -49,7 +45,7 @@ fn every_value_has_a_method_and_a_unit() {
     for path in files() {
         let (case, _) = read(&path);
         let got = serde_json::to_value(case.run().unwrap()).unwrap();
-        for key in common::leaves(&got).into_keys() {
+        for key in crate::common::leaves(&got).into_keys() {
             let plain: String = {
                 let mut depth = 0;
                 key.chars()
