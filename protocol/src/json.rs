@@ -50,23 +50,35 @@ pub(crate) fn check_bounds(bytes: &[u8], len_max: usize) -> Result<(), JsonError
     if bytes.len() > len_max {
         return Err(JsonError::TooLong);
     }
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in bytes {
-        match (in_string, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_string = !in_string,
-            (false, b'[' | b'{') => {
+    let (mut depth, mut rest) = (0_usize, bytes);
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'"' => rest = after_string(rest),
+            b'[' | b'{' => {
                 depth += 1;
                 if depth > JSON_DEPTH_MAX {
                     return Err(JsonError::TooDeep);
                 }
             }
-            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// What follows the string that `rest` is inside of; nothing if it does not end.
+fn after_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        let ends = rest.get(at) == Some(&b'"');
+        let skipped = if ends { at + 1 } else { at + 2 };
+        rest = rest.get(skipped..).unwrap_or_default();
+        if ends {
+            return rest;
+        }
+    }
+    &[]
 }
 
 /// Reads a string and turns it into a `T` without keeping the text.
@@ -139,6 +151,18 @@ mod tests {
     fn brackets_in_strings_do_not_nest() {
         let text = format!("[\"{}\\\"{}\"]", "[".repeat(40), "{".repeat(40));
         assert_eq!(check_bounds(text.as_bytes(), 1000), Ok(()));
+        let deep = "[".repeat(40);
+        for (text, fine) in [
+            (format!("[\"\\\\\",\"{deep}\"]"), true),
+            (format!("[\"\\\\\"{deep}"), false),
+            (format!("[\"\\\\\\\"{deep}\"]"), true),
+            (format!("\"{deep}"), true),
+            (format!("\"\\\"{deep}"), true),
+            (format!("\"\"{deep}"), false),
+        ] {
+            assert_eq!(check_bounds(text.as_bytes(), 1000).is_ok(), fine, "{text}");
+        }
+        assert_eq!(check_bounds(b"\"\\", 10), Ok(()));
     }
 
     #[test]
