@@ -111,6 +111,9 @@ pub enum ReportError {
     /// The payload is not the one encoding of a sound statement.
     #[error("the report's payload is refused")]
     Payload(#[source] PayloadError),
+    /// The payload says that it is not simulated under a simulator's root, or the reverse.
+    #[error("the report's word on whether it is simulated is not that of its root")]
+    Simulated,
     /// Document and payload are not of the same minute.
     #[error("the report was not issued when its attestation document was made")]
     IssuedAt,
@@ -127,6 +130,7 @@ impl ReportError {
             | Self::KeyBundle(_)
             | Self::Signature
             | Self::Payload(_)
+            | Self::Simulated
             | Self::IssuedAt => Category::Integrity,
         }
     }
@@ -252,7 +256,7 @@ impl SignedReport {
     ///    configuration, its nonce SHA-256 of the PAE;
     /// 2. the keys and the configuration beside it, and the configuration by `rule`;
     /// 3. the signature, under the document's key;
-    /// 4. the payload, in its one encoding;
+    /// 4. the payload, in its one encoding, `simulated` exactly under a root other than AWS's;
     /// 5. that it was issued within a minute of the document.
     ///
     /// # Errors
@@ -278,6 +282,9 @@ impl SignedReport {
             .ok_or(ReportError::Signature)?; // 3
         let payload =
             ReportPayload::parse_exact(&self.dsse.payload).map_err(ReportError::Payload)?; // 4
+        if payload.simulated == (*root == Root::AWS) {
+            return Err(ReportError::Simulated);
+        }
         if payload.issued_at.distance_ms(attestation.timestamp()) > REPORT_SKEW_MS_MAX {
             return Err(ReportError::IssuedAt); // 5
         }

@@ -12,7 +12,7 @@ use protocol::measurements::Measurements;
 use protocol::report::{ReportError, SignedReport, VerifiedReport};
 
 /// Guards against a glob that quietly matches nothing.
-const REPORTS: usize = 78;
+const REPORTS: usize = 79;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testkit/report")
@@ -50,6 +50,7 @@ fn name(error: &ReportError) -> String {
         ReportError::KeyBundle(KeyBundleError::Forbidden(what)) => format!("forbidden {what}"),
         ReportError::Signature => "signature".to_owned(),
         ReportError::Payload(_) => "payload".to_owned(),
+        ReportError::Simulated => "simulated".to_owned(),
         ReportError::IssuedAt => "issued_at".to_owned(),
         other => panic!("{other:?}"),
     }

@@ -966,6 +966,8 @@ def reports():
     write("payload_deep", "payload", "nested past the limit", report(payload_bytes=canonical(payload(results={"a": 0})).replace(b'"a":0', b'"a":' + b"[" * 20 + b"]" * 20)))
     write("payload_not_utf8", "payload", "a byte that is not UTF-8", report(payload_bytes=canonical(good_payload).replace(b"main", b"ma\xffn")))
 
+    write("payload_not_simulated", "simulated", "under a simulator's root, and does not say so", report(payload(simulated=False)))
+
     # the moment
     write("issued_too_early", "issued_at", "issued 60.001 s before the document", report(payload(issued_at="2026-01-15T07:58:59.999Z")))
     write("issued_too_late", "issued_at", "issued 60.001 s after the document", report(payload(issued_at="2026-01-15T08:01:00.001Z")))
@@ -977,6 +979,38 @@ def unicode_payload(payload):
     return canonical({**payload, "results": "X"}).replace(b'"X"', results.encode(), 1)
 
 
+# --- a live document ----------------------------------------------------------------------------
+
+
+def live():
+    """What `GET /attestation` answers, for the test that seals to it."""
+    folder = Folder("live")
+    pki = Pki(b"live")
+    signing_key = raw(Ed25519PrivateKey.from_private_bytes(REPORT_SEED).public_key())
+    for name, trust in [("reply", {}), ("reply_operator_can_read", {"operator_can_read": True})]:
+        deployment = compact({**DEPLOYMENT, "trust": {**DEPLOYMENT["trust"], **trust}}).encode()
+        document = pki.document(
+            pcrs={**PCRS, 16: sha384(bytes(48) + sha384(deployment))},
+            public_key=ENCLAVE_PUB,
+            user_data=cbor(
+                {
+                    "v": 1,
+                    "purpose": "session",
+                    "ed25519": signing_key,
+                    "tls_spki_sha256": sha256(b"tls"),
+                    "deployment_sha256": sha256(deployment),
+                    "post_quantum_sha256": None,
+                    "log": None,
+                }
+            ),
+            nonce=REQUEST_NONCE,
+        )
+        bundle = {"v": 1, "x25519": b64(ENCLAVE_PUB), "ed25519": b64(signing_key), "deployment": b64(deployment)}
+        reply = compact({"document": b64(document), "key_bundle": bundle})
+        (folder.path / f"{name}.json").write_text(reply + "\n")
+    (folder.path / "root.der").write_bytes(pki.certificates[0])
+
+
 if __name__ == "__main__":
     envelopes()
     replies()
@@ -984,3 +1018,4 @@ if __name__ == "__main__":
     portfolios()
     openings()
     reports()
+    live()
