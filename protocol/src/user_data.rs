@@ -126,9 +126,9 @@ fn decode(bytes: &[u8]) -> Option<UserData> {
     key(&mut from, "deployment_sha256")?;
     let deployment_sha256 = hash(&mut from)?;
     key(&mut from, "post_quantum_sha256")?;
-    let post_quantum_sha256 = if from.null().is_ok() { None } else { Some(hash(&mut from)?) };
+    let post_quantum_sha256 = if is_null(&mut from) { None } else { Some(hash(&mut from)?) };
     key(&mut from, "log")?;
-    let log = if from.null().is_ok() { None } else { Some(log_head(&mut from)?) };
+    let log = if is_null(&mut from) { None } else { Some(log_head(&mut from)?) };
     Some(UserData {
         purpose,
         ed25519,
@@ -145,6 +145,11 @@ fn log_head(from: &mut Decoder<'_>) -> Option<LogHead> {
     let size = from.u64().ok()?;
     key(from, "root")?;
     Some(LogHead { size, root: hash(from)? })
+}
+
+/// Takes a null if there is one. (`Decoder::null` eats whatever it refuses.)
+fn is_null(from: &mut Decoder<'_>) -> bool {
+    matches!(from.datatype(), Ok(minicbor::data::Type::Null)) && from.null().is_ok()
 }
 
 fn key(from: &mut Decoder<'_>, name: &str) -> Option<()> {
