@@ -70,6 +70,9 @@ pub enum Json {
 
 /// The one encoding of `value`.
 ///
+/// A float is refused as soon as it is a number; serde_json writes the others as null, so types
+/// that are signed have no floats at all.
+///
 /// # Errors
 /// If the value holds a float, an integer out of range, a map with duplicate or non-string keys,
 /// or too much nesting.

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use protocol::attestation::{ExpectedPcrs, Root};
+use protocol::encoding::from_base64;
 use protocol::key_bundle::{DeploymentRule, KeyBundleError};
 use protocol::measurements::Measurements;
-use protocol::report::{ReportError, SignedReport, VerifiedReport};
+use protocol::report::{
+    Prepared, ReportError, ReportSigningKey, SignedReport, VerifiedReport, pae,
+};
+use sha2::{Digest, Sha256};
 
 /// Guards against a glob that quietly matches nothing.
 const REPORTS: usize = 79;
@@ -38,6 +42,7 @@ impl Verifier {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "no vector expects any other")]
 fn name(error: &ReportError) -> String {
     match error {
         ReportError::Canonical(_) => "canonical".to_owned(),
@@ -100,6 +105,41 @@ fn a_verified_report_says_what_was_signed() {
     assert_eq!(payload.methods["returns.twr"].id, "twr/dietz-tick/1");
     assert_eq!(verified.attestation().timestamp(), payload.issued_at);
     assert_eq!(verified.deployment().venues, ["binance"]);
+}
+
+/// The enclave's half writes the same bytes, whichever of its two signatures the document has.
+#[test]
+fn a_report_is_assembled_to_the_bytes_of_another_implementation() {
+    let expected = fs::read(folder().join("report.json")).unwrap();
+    let parsed = SignedReport::parse_exact(&expected).unwrap();
+    let payload = Verifier::new().verify(&expected).unwrap().payload().clone();
+    let key =
+        ReportSigningKey::from_bytes(&std::array::from_fn(|n| 0x80 + u8::try_from(n).unwrap()));
+    assert_eq!(key.public(), parsed.key_bundle().ed25519);
+
+    let high_s: serde_json::Value = serde_json::from_str(&vectors()["high_s"]["report"]).unwrap();
+    let high_s = from_base64(high_s["attestation"].as_str().unwrap()).unwrap();
+    assert_ne!(high_s, parsed.document());
+    for document in [parsed.document().to_vec(), high_s] {
+        let prepared = Prepared::new(&payload).unwrap();
+        assert_eq!(prepared.nonce()[..], Sha256::digest(parsed.pae())[..]);
+        let report = prepared.assemble(&key, document, parsed.key_bundle().clone()).unwrap();
+        assert_eq!(report, expected);
+    }
+    let tagged = [&[0xd2], parsed.document()].concat();
+    let prepared = Prepared::new(&payload).unwrap();
+    let refused = prepared.assemble(&key, tagged, parsed.key_bundle().clone());
+    assert_eq!(refused, Err(ReportError::DocumentForm));
+}
+
+#[test]
+fn the_signed_bytes_are_those_of_the_dsse_specification() {
+    // protocol.md of the specification, "Test vectors"
+    assert_eq!(
+        pae("http://example.com/HelloWorld", b"hello world"),
+        b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    );
+    assert_eq!(pae("", b""), b"DSSEv1 0  0 ");
 }
 
 /// Every byte to several others: another of its kind, another case, white space.
