@@ -24,9 +24,10 @@ use crate::limits::ADDRESSES_MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
     Address(IpAddr),
-    /// The parent itself, or a client it knows no address of: all of them
-    /// together.
+    /// Clients that the parent knows no address of: all of them together.
     Unknown,
+    /// The parent's own probes, which no customer can reach or crowd out.
+    Parent,
 }
 
 impl Origin {
@@ -74,7 +75,8 @@ impl Drop for Counted {
 
 impl Addresses {
     pub fn new(limits: &Firewall) -> Self {
-        let quota = |per_minute: NonZeroU32| Quota::per_minute(per_minute).allow_burst(limits.burst);
+        let quota =
+            |per_minute: NonZeroU32| Quota::per_minute(per_minute).allow_burst(limits.burst);
         Self {
             open: Mutex::default(),
             open_max: limits.connections_per_address_max,

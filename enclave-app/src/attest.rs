@@ -132,8 +132,7 @@ pub fn timestamp_of(document: &[u8]) -> Result<UnixMillis, NsmError> {
     }
     let parts: (Blob, serde_cbor::Value, Blob, Blob) =
         serde_cbor::from_slice(document).map_err(|_| NsmError::Unexpected)?;
-    let payload: Payload =
-        serde_cbor::from_slice(&parts.2.0).map_err(|_| NsmError::Unexpected)?;
+    let payload: Payload = serde_cbor::from_slice(&parts.2.0).map_err(|_| NsmError::Unexpected)?;
     if payload.timestamp == 0 || UnixMillis(payload.timestamp) > UnixMillis::MAX {
         return Err(NsmError::Unexpected);
     }
@@ -213,6 +212,8 @@ const USER_DATA_LEN_MAX: usize = 512;
 
 #[cfg(test)]
 mod tests {
+    use protocol::user_data;
+
     use super::*;
 
     fn full() -> UserData {
@@ -248,6 +249,21 @@ mod tests {
         want.extend_from_slice(&[3; 32]);
         want.extend_from_slice(b"\x73post_quantum_sha256\xf6\x63log\xf6");
         assert_eq!(bytes, want);
+    }
+
+    #[test]
+    fn the_verifiers_own_reader_reads_it() {
+        let ours = full().encode().unwrap();
+        let read = user_data::UserData {
+            purpose: user_data::Purpose::Session,
+            ed25519: [1; 32],
+            tls_spki_sha256: [2; 32],
+            deployment_sha256: [3; 32],
+            post_quantum_sha256: Some([4; 32]),
+            log: Some(user_data::LogHead { size: u64::MAX, root: [5; 32] }),
+        };
+        assert_eq!(hex::encode(&ours), hex::encode(read.encode()));
+        assert_eq!(user_data::UserData::read(&ours), Ok(read));
     }
 
     #[test]

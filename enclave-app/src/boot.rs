@@ -24,13 +24,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use transport::{Listener, Side};
+use transport::{Address, Listener, Side};
 
 use crate::addresses::Addresses;
 use crate::attest::{Notary, time_of};
 use crate::clock::{AnchoredClock, Clock, Drift};
 use crate::config::Config;
 use crate::counters::{Counters, Event};
+use crate::deployment::Fetched;
 use crate::egress::Egress;
 use crate::engine_api::{EgressParts, EngineParts, Signer as _};
 use crate::entropy::{Entropy, SEED_LEN, stir_kernel};
@@ -78,7 +79,7 @@ pub fn run(config: &Config) -> Result<Stop, BootError> {
 
 async fn serve(config: &Config) -> Result<Stop, BootError> {
     // The signals are caught from the start, so that none kills us in the middle.
-    let mut signals = Signals::catch().step("signals")?;
+    let signals = Signals::catch().step("signals")?;
     // A second provider of another version cannot be there before us.
     drop(tls::provider().install_default());
     let mut supervisor = Supervisor::new();
@@ -89,8 +90,14 @@ async fn serve(config: &Config) -> Result<Stop, BootError> {
     let image = Arc::new(ImageConfig::parse(&image_bytes).step("image configuration")?);
 
     // 2 to 4
-    let Grounds { module, clock, egress, anchored, #[cfg(feature = "simulator")] scenario } =
-        grounds(config, &image, &image_bytes, &supervisor).await?;
+    let Grounds {
+        module,
+        clock,
+        egress,
+        anchored,
+        #[cfg(feature = "simulator")]
+        scenario,
+    } = grounds(config, &image, &image_bytes, &supervisor).await?;
 
     // 5
     let random = module.random(2 * SEED_LEN).await.step("entropy")?;
@@ -99,12 +106,7 @@ async fn serve(config: &Config) -> Result<Stop, BootError> {
     let entropy = Arc::new(Entropy::new(seed).step("entropy")?);
 
     // 6
-    let fetched = deployment::fetch(&config.egress, &image).await.step("deployment")?;
-    let extension = protocol::key_bundle::pcr16_extension(&fetched.bytes);
-    let pcr16 = module.extend_and_lock(extension).await.step("security module")?;
-    if pcr16 != protocol::key_bundle::pcr16(&fetched.bytes) {
-        return Err("PCR16 is not what verifiers will compute").step("security module");
-    }
+    let fetched = configure(&config.egress, &image, &module).await?;
     let deployment = Arc::new(fetched.deployment);
 
     // 7
@@ -171,9 +173,32 @@ async fn serve(config: &Config) -> Result<Stop, BootError> {
     }
     info!(version = crate::VERSION, simulated = notary.simulated(), "ready");
 
+    let stopped = until_stopped(supervisor, signals).await;
+    custody.end_all();
+    tell(&counters);
+    Ok(stopped)
+}
+
+/// Step 6: what is fetched is what verifiers will see.
+async fn configure(
+    egress: &Address,
+    image: &ImageConfig,
+    module: &Module,
+) -> Result<Fetched, BootError> {
+    let fetched = deployment::fetch(egress, image).await.step("deployment")?;
+    let extension = protocol::key_bundle::pcr16_extension(&fetched.bytes);
+    let pcr16 = module.extend_and_lock(extension).await.step("security module")?;
+    if pcr16 != protocol::key_bundle::pcr16(&fetched.bytes) {
+        return Err("PCR16 is not what verifiers will compute").step("security module");
+    }
+    Ok(fetched)
+}
+
+/// Runs until asked to stop and drained, or asked twice, or a service died.
+async fn until_stopped(supervisor: Supervisor, mut signals: Signals) -> Stop {
     let tasks = supervisor.tasks();
     let asked = CancellationToken::new();
-    let stopped = tokio::select! {
+    tokio::select! {
         stopped = supervisor.run(asked.clone().cancelled_owned(), STOP_GRACE) => stopped,
         () = async {
             signals.next().await;
@@ -184,10 +209,7 @@ async fn serve(config: &Config) -> Result<Stop, BootError> {
             warn!("asked again; closing what is left");
             Stop::Cut { connections: tasks.len() }
         }
-    };
-    custody.end_all();
-    tell(&counters);
-    Ok(stopped)
+    }
 }
 
 /// What the rest of the start stands on.
@@ -278,11 +300,7 @@ async fn keep_anchored(
 const DRIFT_TOLD: Duration = Duration::from_secs(1);
 
 /// Service: forgets quiet addresses and logs the counters.
-async fn housekeeping(
-    addresses: Arc<Addresses>,
-    counters: Arc<Counters>,
-    stop: CancellationToken,
-) {
+async fn housekeeping(addresses: Arc<Addresses>, counters: Arc<Counters>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -114,9 +114,9 @@ pub struct ScenarioClock {
 
 #[cfg(feature = "simulator")]
 impl ScenarioClock {
-    /// What it shows until it is first set: 2000-01-01, which lies within the
+    /// What it shows until it is first set: 2020-06-01, which lies within the
     /// validity of the simulator's certificates and before every scenario.
-    pub const UNSET: UnixMillis = UnixMillis(946_684_800_000);
+    pub const UNSET: UnixMillis = UnixMillis(1_590_969_600_000);
 
     /// A clock nobody has set yet.
     pub fn unset() -> Self {

@@ -73,7 +73,9 @@ struct ServeArgs {
 pub enum Task {
     Serve(Box<Config>),
     #[cfg(feature = "simulator")]
-    Measurements { image_config: PathBuf },
+    Measurements {
+        image_config: PathBuf,
+    },
 }
 
 /// A checked configuration.
@@ -316,7 +318,8 @@ mod tests {
     #[cfg(not(feature = "simulator"))]
     #[test]
     fn a_release_has_no_flag_of_the_simulator() {
-        for flag in ["--exchange-root=/x", "--scenario-clock", "--nsm-root-out=/x", "measurements"] {
+        for flag in ["--exchange-root=/x", "--scenario-clock", "--nsm-root-out=/x", "measurements"]
+        {
             assert!(Cli::try_parse_from([&FLAGS[..], &[flag]].concat()).is_err(), "{flag}");
         }
     }

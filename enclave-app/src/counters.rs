@@ -25,12 +25,11 @@ pub enum Event {
     SessionRevoked,
     SessionExpired,
     ClockHeld,
-    Panicked,
 }
 
 impl Event {
     /// Every event, in the order of declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 15] = [
         Self::ConnectionAccepted,
         Self::ConnectionOverCapacity,
         Self::ConnectionOverAddressLimit,
@@ -46,7 +45,6 @@ impl Event {
         Self::SessionRevoked,
         Self::SessionExpired,
         Self::ClockHeld,
-        Self::Panicked,
     ];
 
     /// The stable name.
@@ -67,7 +65,6 @@ impl Event {
             Self::SessionRevoked => "session_revoked",
             Self::SessionExpired => "session_expired",
             Self::ClockHeld => "clock_held",
-            Self::Panicked => "panicked",
         }
     }
 }

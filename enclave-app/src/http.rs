@@ -23,6 +23,8 @@ mod health;
 mod openapi;
 mod report;
 mod sessions;
+#[cfg(all(test, feature = "simulator"))]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,10 +103,7 @@ pub fn customers(front: &Front) -> Router {
         .route("/v1/session", get(sessions::status).delete(sessions::end))
         .route("/v1/session/report", get(report::report))
         .with_state(front.clone())
-        .layer(middleware::from_fn_with_state(
-            Doorkeeper::new(front, ROUTES),
-            firewall::guard,
-        ))
+        .layer(middleware::from_fn_with_state(Doorkeeper::new(front, ROUTES), firewall::guard))
 }
 
 /// The router of the health listener.

@@ -63,10 +63,10 @@ impl fmt::Debug for Keys {
 
 #[cfg(test)]
 mod tests {
-    use ed25519_dalek::{Signature, VerifyingKey};
     use super::*;
+    use ed25519_dalek::{Signature, VerifyingKey};
 
-    static_assertions::assert_not_impl_any!(Keys: Clone, std::fmt::Display);
+    static_assertions::assert_not_impl_any!(Keys: Clone, fmt::Display);
 
     #[test]
     fn each_boot_has_keys_of_its_own_and_signs_with_them() {

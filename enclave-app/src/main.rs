@@ -13,10 +13,6 @@ use enclave_app::supervisor::Stop;
 #[global_allocator]
 static ALLOCATOR: sys::WipingAllocator = sys::WipingAllocator;
 
-/// Freed memory holds nothing: libraries copy what passes through them.
-#[global_allocator]
-static ALLOCATOR: sys::WipingAllocator = sys::WipingAllocator;
-
 fn main() -> ExitCode {
     // Before any other thread, and before anything secret exists.
     if let Err(error) = sys::harden_process() {

@@ -295,8 +295,7 @@ mod tests {
     async fn random_bytes_are_collected_until_there_are_enough() {
         let module = module(Bank::new([1; 48]));
         assert!(module.random(40).await.unwrap().len() >= 40);
-        let empty =
-            Arc::new(Bank { registers: Mutex::new(Vec::new()), random: Vec::new() });
+        let empty = Arc::new(Bank { registers: Mutex::new(Vec::new()), random: Vec::new() });
         assert_eq!(self::module(empty).random(40).await.err(), Some(NsmError::Unexpected));
     }
 }

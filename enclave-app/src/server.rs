@@ -88,7 +88,7 @@ impl Service {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Some(tls) = self.tls.clone() else {
-            self.http(stream, Origin::Unknown, stop).await;
+            self.http(stream, Origin::Parent, stop).await;
             drop(slot);
             return;
         };

@@ -43,7 +43,8 @@ impl Identity {
             CertificateParams::new(vec![NAME.to_owned()]).map_err(|_| IdentityError)?;
         params.distinguished_name = subject;
         let certificate = params.self_signed(&key).map_err(|_| IdentityError)?;
-        let spki_sha256 = Sha256::digest(rcgen::PublicKeyData::subject_public_key_info(&key)).into();
+        let spki_sha256 =
+            Sha256::digest(rcgen::PublicKeyData::subject_public_key_info(&key)).into();
         let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
 
         let mut config =

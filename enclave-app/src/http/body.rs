@@ -57,7 +57,7 @@ mod tests {
 
     #[tokio::test]
     async fn trailers_are_refused() {
-        let trailers = Frame::trailers(axum::http::HeaderMap::new());
+        let trailers = Frame::trailers(http::HeaderMap::new());
         let read = read(frames(vec![data(3), trailers]), 7).await;
         assert_eq!(read.err(), Some(Refusal::Form("trailers")));
     }

@@ -46,11 +46,7 @@ pub struct Doorkeeper {
 
 impl Doorkeeper {
     pub fn new(front: &Front, routes: &'static [Route]) -> Self {
-        Self {
-            front: front.clone(),
-            routes,
-            places: Arc::new(Semaphore::new(front.requests_max)),
-        }
+        Self { front: front.clone(), routes, places: Arc::new(Semaphore::new(front.requests_max)) }
     }
 
     /// Steps 3 to 6.

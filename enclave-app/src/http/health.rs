@@ -16,8 +16,7 @@ struct Health {
 }
 
 pub(super) async fn health(State(front): State<Front>) -> Response {
-    let health =
-        Health { status: "ok", version: crate::VERSION, simulated: front.simulated() };
+    let health = Health { status: "ok", version: crate::VERSION, simulated: front.simulated() };
     match serde_json::to_vec(&health) {
         Ok(body) => super::json(StatusCode::OK, body),
         Err(_) => super::json(Refusal::Internal.status(), Vec::new()),

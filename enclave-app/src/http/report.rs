@@ -25,12 +25,9 @@ pub(super) async fn report(
     match front.custody.engine().report(&live.session).await {
         Ok(report) => {
             let report = Zeroizing::new(report);
-            seal(&front, &live.channel, &nonce, StatusCode::OK, &report).unwrap_or_else(|refusal| {
-                refuse(&front, &refusal, &request_id).answer(&request_id)
-            })
+            seal(&front, &live.channel, &nonce, StatusCode::OK, &report)
+                .unwrap_or_else(|refusal| refuse(&front, &refusal, &request_id).answer(&request_id))
         }
-        Err(why) => {
-            seal_refusal(&front, &live.channel, &nonce, &Refusal::Report(why), &request_id)
-        }
+        Err(why) => seal_refusal(&front, &live.channel, &nonce, &Refusal::Report(why), &request_id),
     }
 }

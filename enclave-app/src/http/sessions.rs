@@ -83,9 +83,8 @@ pub(super) async fn status(
                 front.simulated(),
             );
             let plaintext = Zeroizing::new(status.to_json());
-            seal(&front, &live.channel, &nonce, StatusCode::OK, &plaintext).unwrap_or_else(
-                |refusal| refuse(&front, &refusal, &request_id).answer(&request_id),
-            )
+            seal(&front, &live.channel, &nonce, StatusCode::OK, &plaintext)
+                .unwrap_or_else(|refusal| refuse(&front, &refusal, &request_id).answer(&request_id))
         }
         Err(refusal) => refuse(&front, &refusal, &request_id).answer(&request_id),
     }

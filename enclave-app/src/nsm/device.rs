@@ -48,14 +48,18 @@ impl Nsm for Device {
     }
 
     fn describe(&self, index: u8) -> Result<Register, NsmError> {
-        let Response::DescribePCR { lock, data } = self.ask(Request::DescribePCR { index: index.into() })? else {
+        let Response::DescribePCR { lock, data } =
+            self.ask(Request::DescribePCR { index: index.into() })?
+        else {
             return Err(NsmError::Unexpected);
         };
         Ok(Register { value: digest(&data)?, locked: lock })
     }
 
     fn extend(&self, index: u8, data: &[u8]) -> Result<Digest, NsmError> {
-        let Response::ExtendPCR { data } = self.ask(Request::ExtendPCR { index: index.into(), data: data.to_vec() })? else {
+        let Response::ExtendPCR { data } =
+            self.ask(Request::ExtendPCR { index: index.into(), data: data.to_vec() })?
+        else {
             return Err(NsmError::Unexpected);
         };
         digest(&data)

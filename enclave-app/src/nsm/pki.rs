@@ -145,11 +145,8 @@ fn tier(
     Ok((params, new_key()?))
 }
 
-const CA_USAGES: [KeyUsagePurpose; 3] = [
-    KeyUsagePurpose::KeyCertSign,
-    KeyUsagePurpose::CrlSign,
-    KeyUsagePurpose::DigitalSignature,
-];
+const CA_USAGES: [KeyUsagePurpose; 3] =
+    [KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
 
 fn params(
     name: &str,

@@ -23,8 +23,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::ser::{SerializeMap, Serializer};
 use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use sha2::{Digest as _, Sha384};
 use zeroize::Zeroizing;
 
@@ -54,7 +54,8 @@ impl Measured {
     pub fn of(executable: impl Read, image_config: &[u8]) -> io::Result<Self> {
         let executable = hash_of(executable)?;
         let config: Digest = Sha384::digest(image_config).into();
-        let both: Digest = Sha384::new().chain_update(executable).chain_update(config).finalize().into();
+        let both: Digest =
+            Sha384::new().chain_update(executable).chain_update(config).finalize().into();
         Ok(Self {
             pcr0: extended(&[0; 48], &both),
             pcr1: extended(&[0; 48], &config),
@@ -264,3 +265,6 @@ fn hash_of(mut from: impl Read) -> io::Result<Digest> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

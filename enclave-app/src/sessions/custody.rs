@@ -393,10 +393,87 @@ fn opened_message(session: &Session<super::Active>) -> OpenedSession {
             permissions: account.permissions.clone(),
         })
         .collect();
-    OpenedSession::new(
-        session.id().clone(),
-        session.expires_at(),
-        session.portfolio_id(),
-        accounts,
-    )
+    OpenedSession::new(session.id().clone(), session.expires_at(), session.portfolio_id(), accounts)
+}
+
+#[cfg(all(test, feature = "simulator"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::{Customer, Enclave, START};
+
+    async fn until(mut holds: impl FnMut() -> bool) {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn each_session_is_wiped_at_its_own_expiry_by_the_timer() {
+        let enclave = Enclave::new().await;
+        let stop = CancellationToken::new();
+        let keeping =
+            tokio::task::JoinSet::from_iter([Arc::clone(&enclave.custody).keep_time(stop.clone())]);
+        let minutes = |m: u64| protocol::session::Ttl::from_secs(60 * m).unwrap();
+        let long = Customer::new(1).open_with(&enclave, |r| r.ttl = minutes(30)).await;
+        let short = Customer::new(2).open_with(&enclave, |r| r.ttl = minutes(10)).await;
+        let sessions = enclave.engine.live.lock().unwrap().clone();
+        let find = |id| sessions.iter().find(|session| session.id() == id).unwrap();
+        let (long, short) = (find(long.id()), find(short.id()));
+
+        enclave.wait(Duration::from_mins(10));
+        until(|| short.is_wiped()).await;
+        assert!(!long.is_wiped());
+        enclave.wait(Duration::from_mins(20));
+        until(|| long.is_wiped()).await;
+        until(|| enclave.engine.live.lock().unwrap().is_empty()).await;
+        assert!(enclave.custody.table().is_empty());
+        assert_eq!(enclave.front.counters.of(Event::SessionExpired), 2);
+        assert!(enclave.engine.wiped_before_stop.lock().unwrap().iter().all(|wiped| *wiped));
+
+        stop.cancel();
+        assert_eq!(keeping.join_all().await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn at_the_end_every_session_is_wiped() {
+        let enclave = Enclave::new().await;
+        Customer::new(1).open(&enclave).await;
+        Customer::new(2).open(&enclave).await;
+        let sessions = enclave.engine.live.lock().unwrap().clone();
+        enclave.custody.end_all();
+        assert_eq!(sessions.len(), 2);
+        assert!(sessions.iter().all(|session| session.is_wiped()));
+        assert!(enclave.custody.table().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_once() {
+        let enclave = Enclave::new().await;
+        let owner = Customer::new(1).open(&enclave).await;
+        let live = enclave.custody.table().find(owner.id(), START).unwrap();
+        assert!(enclave.custody.revoke(&live));
+        assert!(!enclave.custody.revoke(&live));
+        enclave.wait(Duration::from_hours(2));
+        enclave.custody.sweep();
+        assert_eq!(enclave.front.counters.of(Event::SessionExpired), 0);
+        assert_eq!(enclave.engine.wiped_before_stop.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_deployment_narrows_the_number_of_sessions() {
+        let enclave = Enclave::with_image(|image| {
+            // deployment.json says 200.
+            image.sessions.max = 100_000;
+        })
+        .await;
+        let places: Vec<_> = (0..=200_u8)
+            .map(|n| enclave.custody.table().reserve(protocol::portfolio::PortfolioId([n; 32])))
+            .collect();
+        assert_eq!(places.iter().filter(|place| place.is_ok()).count(), 200);
+        assert_eq!(places.last().map(|place| place.is_err()), Some(true));
+        drop(places);
+        assert!(enclave.custody.table().reserve(protocol::portfolio::PortfolioId([9; 32])).is_ok());
+    }
 }

@@ -225,3 +225,17 @@ impl<S: State> Session<S> {
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A session is one: it cannot be copied, printed or sent.
+    static_assertions::assert_not_impl_any!(Session<Opened>: Clone, std::fmt::Display);
+    static_assertions::assert_not_impl_any!(Session<Active>: Clone, std::fmt::Display);
+    // A proof is consumed once.
+    static_assertions::assert_not_impl_any!(exchanges::ReadOnlyKey: Clone, Copy, Default);
+    static_assertions::assert_not_impl_any!(CheckedAccount: Clone, Copy, Default);
+    // What is polled can be shared between tasks.
+    static_assertions::assert_impl_all!(Session<Active>: Send, Sync);
+}

@@ -120,9 +120,7 @@ impl Table {
         });
         let session = &live.session;
         let mut inner = self.lock();
-        inner
-            .by_expiry
-            .insert((session.expires_at(), session.number()), session.id().clone());
+        inner.by_expiry.insert((session.expires_at(), session.number()), session.id().clone());
         inner.live.insert(session.id().clone(), Arc::clone(&live));
         drop(inner);
         place.used = true;

@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    static_assertions::assert_not_impl_any!(Vault: Clone, std::fmt::Display);
+    static_assertions::assert_not_impl_any!(Vault: Clone, fmt::Display);
 
     fn account(label: &str, passphrase: Option<&str>) -> AccountRequest {
         AccountRequest {
