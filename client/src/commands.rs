@@ -125,28 +125,28 @@ async fn status(path: &Path, output: Output) -> Result<(), ClientError> {
 
 async fn report(options: &cli::Report, output: Output) -> Result<(), ClientError> {
     let saved = SavedSession::read(&options.session.session_file)?;
-    let mut caller = saved.caller().await?;
     if let Some(after) = options.after {
         let after = u64::try_from(after.as_millisecond())
             .map(UnixMillis)
             .map_err(|_| usage("the time lies before 1970", "give a later --after"))?;
-        tokio::time::timeout(*options.wait, wait_until(&mut caller, after, output))
+        tokio::time::timeout(*options.wait, wait_until(&saved, after, output))
             .await
             .map_err(|_| ClientError::Unreachable {
                 what: "a complete poll at or after that time".to_owned(),
                 reason: "not in time; `perfagg status` shows why".to_owned(),
             })??;
     }
-    let bytes = caller.report().await?;
+    let bytes = saved.caller().await?.report().await?;
     // Never saved before it verified: a file on disk looks like a proof.
     let verified = verify::report(&bytes, &saved.service.demands)?;
     files::replace(&options.out, &bytes, 0o644)?;
     output.result(&summary::Report::new(&verified), summary::Report::text)
 }
 
-/// Waits on the state, not on a duration: every account polled at or after `after`.
+/// Waits on the state, not on a duration: every account polled at or after `after`. Connects anew
+/// for each look, as a customer who waits for hours must.
 async fn wait_until(
-    caller: &mut client::session::Caller<'_>,
+    saved: &SavedSession,
     after: UnixMillis,
     output: Output,
 ) -> Result<(), ClientError> {
@@ -156,7 +156,7 @@ async fn wait_until(
         bar.set_style(style);
     }
     loop {
-        let status = caller.status().await?;
+        let status = saved.caller().await?.status().await?;
         let reached = polled_up_to(&status);
         bar.set_message(
             reached.and_then(UnixMillis::to_rfc3339).unwrap_or_else(|| "nothing".into()),

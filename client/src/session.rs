@@ -1,6 +1,7 @@
 //! Opening a session and speaking for it, over attested connections alone.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use protocol::category::Category;
 use protocol::envelope::{self, Ephemeral};
 use protocol::keys::KeyId;
 use protocol::portfolio::PortfolioSecret;
@@ -200,6 +201,9 @@ impl Answer {
 impl ClientError {
     fn of_body(body: &[u8]) -> Self {
         let Ok(body) = ErrorBody::from_json(body) else { return malformed() };
+        if body.code == Category::Unavailable {
+            return Self::unreachable("the service behind the enclave", body.message);
+        }
         let detail = body.detail.filter(|detail| !detail.remove.is_empty()).map(|detail| {
             format!(
                 "remove these permissions from the key of account `{}` at the exchange, or make a \

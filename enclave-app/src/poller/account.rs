@@ -23,6 +23,8 @@ use crate::sessions::{Active, Session};
 /// How far back transfers are asked for at every poll: pending ones become final, and completed
 /// ones can be listed late. What was seen before is not counted again.
 const TRANSFERS_BACK: Duration = Duration::from_hours(48);
+/// What exchanges count their limits in.
+const A_MINUTE: Duration = Duration::from_mins(1);
 /// Permissions are read again after this long: customers can widen a key later.
 const PERMISSIONS_AGE_MAX: Duration = Duration::from_hours(24);
 
@@ -50,7 +52,7 @@ pub(super) struct Account {
     transfers: BTreeMap<String, UnixMillis>,
     /// When the slow questions are due.
     withdrawals_at: UnixMillis,
-    fiat_at: UnixMillis,
+    fiat_due: (TransferKind, UnixMillis),
     permissions_at: UnixMillis,
 }
 
@@ -130,7 +132,7 @@ impl Account {
             pairs,
             transfers: BTreeMap::new(),
             withdrawals_at: since,
-            fiat_at: since,
+            fiat_due: (TransferKind::Deposit, since),
             permissions_at: since.saturating_add(PERMISSIONS_AGE_MAX),
         }
     }
@@ -162,9 +164,7 @@ impl Account {
             Some(Incomplete::NotCarried) => (Some(Category::Unavailable), false),
         };
         match delivery.snapshot(hand.tick, &balances, complete) {
-            Ok(snapshot) => {
-                Round { events, snapshot: Some(snapshot), error: category, refused }
-            }
+            Ok(snapshot) => Round { events, snapshot: Some(snapshot), error: category, refused },
             Err(NotCarried) => {
                 let snapshot = delivery.snapshot(hand.tick, &[], false).ok();
                 Round { events, snapshot, error: Some(Category::Unavailable), refused }
@@ -263,8 +263,7 @@ impl Account {
                 facts.extend(self.ask(hand, Query::fills_in(pair, window), context).await?);
             }
         }
-        let delivery =
-            Delivery { account: self.name.clone(), seen: hand.desk.clock.now() };
+        let delivery = Delivery { account: self.name.clone(), seen: hand.desk.clock.now() };
         let mut mark = self.marks.get(pair).copied();
         let mut read = Vec::new();
         let mut assets = Vec::new();
@@ -298,17 +297,36 @@ impl Account {
         self.transfers.retain(|_, listed| *listed >= start);
         let window = Window::new(start, now);
         self.transfers_of(hand, Query::deposits(window), events).await?;
-        if now >= self.withdrawals_at {
-            self.transfers_of(hand, Query::withdrawals(window), events).await?;
+        if now >= self.withdrawals_at
+            && self.in_room(hand, Query::withdrawals(window), events).await?
+        {
             self.withdrawals_at = now.saturating_add(hand.cadence.withdrawals);
         }
-        if now >= self.fiat_at {
-            for kind in [TransferKind::Deposit, TransferKind::Withdrawal] {
-                self.transfers_of(hand, Query::fiat_orders(kind, window), events).await?;
-            }
-            self.fiat_at = now.saturating_add(hand.cadence.fiat);
+        // One kind a round: two are more than an account's minute has room for.
+        let (kind, due_at) = self.fiat_due;
+        if now >= due_at && self.in_room(hand, Query::fiat_orders(kind, window), events).await? {
+            self.fiat_due = match kind {
+                TransferKind::Deposit => (TransferKind::Withdrawal, now.saturating_add(A_MINUTE)),
+                TransferKind::Withdrawal => {
+                    (TransferKind::Deposit, now.saturating_add(hand.cadence.fiat))
+                }
+            };
         }
         Ok(())
+    }
+
+    /// Asks an expensive question if there is room for it now; `false` leaves it for the next
+    /// round, which is complete all the same: transfers may be listed late.
+    async fn in_room(
+        &mut self,
+        hand: Hand<'_>,
+        query: Query,
+        events: &mut Vec<Event>,
+    ) -> Result<bool, Incomplete> {
+        match self.transfers_of(hand, query, events).await {
+            Err(Incomplete::Ask(AskError::OverLimit)) => Ok(false),
+            other => other.map(|()| true),
+        }
     }
 
     async fn transfers_of(
@@ -318,8 +336,7 @@ impl Account {
         events: &mut Vec<Event>,
     ) -> Result<(), Incomplete> {
         let facts = self.ask(hand, query, &Context::default()).await?;
-        let delivery =
-            Delivery { account: self.name.clone(), seen: hand.desk.clock.now() };
+        let delivery = Delivery { account: self.name.clone(), seen: hand.desk.clock.now() };
         for fact in facts {
             let Fact::Transfer(transfer) = fact else { continue };
             if let Some(listed) = self.transfers.get_mut(&id_of(&transfer)) {

@@ -168,9 +168,7 @@ impl Desk {
     ) -> Result<i64, AskError> {
         let context = Context::default();
         let before = self.clock.now();
-        let page = self
-            .once(http, connector, &Query::ServerTime, Signed::Nobody, &context)
-            .await?;
+        let page = self.once(http, connector, &Query::ServerTime, Signed::Nobody, &context).await?;
         let after = self.clock.now();
         let theirs = page.facts.iter().find_map(|fact| match fact {
             Fact::ServerTime(at) => Some(*at),
@@ -243,9 +241,7 @@ impl Desk {
             .copied()
             .unwrap_or(0);
         let at = UnixMillis(now.0.saturating_add_signed(offset));
-        let build = |credentials: &Credentials<'_>| {
-            connector.request(query, Some(credentials), at)
-        };
+        let build = |credentials: &Credentials<'_>| connector.request(query, Some(credentials), at);
         let built = match signed {
             Signed::Nobody => connector.request(query, None, at),
             Signed::Opening(vault, index) => vault.with_secret(index, build)?,

@@ -131,11 +131,7 @@ impl Delivery {
 }
 
 /// A price as of `t`, delivered at `seen`.
-pub(super) fn price(
-    price: &Price,
-    t: UnixMillis,
-    seen: UnixMillis,
-) -> Result<Event, NotCarried> {
+pub(super) fn price(price: &Price, t: UnixMillis, seen: UnixMillis) -> Result<Event, NotCarried> {
     Ok(Event::Price(PriceEvent {
         t: time(t)?,
         seen: (seen > t).then(|| time(seen)).transpose()?,

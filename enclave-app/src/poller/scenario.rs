@@ -15,8 +15,14 @@ use crate::egress::{Egress, FetchError, Http, SCENARIO_HOST};
 
 /// The clock cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the scenario's clock cannot be read")]
-pub struct ScenarioError;
+pub enum ScenarioError {
+    /// No answer.
+    #[error("the scenario's clock cannot be read: {0}")]
+    Fetch(#[from] FetchError),
+    /// An answer that is no reading.
+    #[error("the scenario's clock answers something else")]
+    Answer,
+}
 
 /// What the simulator says of its clock; it says more, which is not our business.
 #[derive(Deserialize)]
@@ -40,10 +46,7 @@ pub(super) struct Rounds {
 impl Rounds {
     /// From now on the clock waits for `portfolio`.
     pub(super) fn enter(&self, portfolio: u64) {
-        self.finished
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(portfolio, None);
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner).insert(portfolio, None);
     }
 
     /// The clock no longer waits for it.
@@ -54,10 +57,7 @@ impl Rounds {
 
     /// The round of `tick` is over.
     pub(super) fn finish(&self, portfolio: u64, tick: UnixMillis) {
-        self.finished
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(portfolio, Some(tick));
+        self.finished.lock().unwrap_or_else(PoisonError::into_inner).insert(portfolio, Some(tick));
         self.changed.notify_one();
     }
 
@@ -82,7 +82,7 @@ impl Rounds {
                     Ok(next) if next > now => clock.set(next),
                     // The scenario is over: the clock stays.
                     Ok(_) => return,
-                    Err(ScenarioError) => warn!("the scenario's clock did not answer"),
+                    Err(error) => warn!(%error, "the scenario stands still"),
                 }
                 drop(gate);
             }
@@ -96,11 +96,8 @@ async fn call(
     path: &str,
     body: Vec<u8>,
 ) -> Result<UnixMillis, ScenarioError> {
-    let answer = http
-        .plain(SCENARIO_HOST, method, path, body)
-        .await
-        .map_err(|_: FetchError| ScenarioError)?;
+    let answer = http.plain(SCENARIO_HOST, method, path, body).await?;
     serde_json::from_slice::<Reading>(answer.reply().body)
         .map(|reading| UnixMillis(reading.now_ms))
-        .map_err(|_| ScenarioError)
+        .map_err(|_| ScenarioError::Answer)
 }
