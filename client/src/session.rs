@@ -202,7 +202,7 @@ impl ClientError {
     fn of_body(body: &[u8]) -> Self {
         let Ok(body) = ErrorBody::from_json(body) else { return malformed() };
         if body.code == Category::Unavailable {
-            return Self::unreachable("the service behind the enclave", body.message);
+            return Self::unreachable("the service behind the enclave", &body.message);
         }
         let detail = body.detail.filter(|detail| !detail.remove.is_empty()).map(|detail| {
             format!(
