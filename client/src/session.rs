@@ -94,7 +94,7 @@ impl SavedSession {
         let attested = Connection::open(&self.service.url).await?.attest(&self.service).await?;
         if attested.attestation.encryption_key().key_id().0 != self.key_id {
             return Err(ClientError::Refused {
-                code: protocol::category::Category::WrongKey.code().to_owned(),
+                code: Category::WrongKey.code().to_owned(),
                 message: "the enclave that held this session is gone".to_owned(),
                 detail: Some("open a new session with `perfagg connect`".to_owned()),
             });
