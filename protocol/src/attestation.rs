@@ -25,6 +25,7 @@ mod cbor;
 mod certificate;
 mod chain;
 mod cose;
+mod der;
 mod document;
 mod error;
 mod p384;

@@ -43,7 +43,7 @@ impl<'b> Reader<'b> {
 
     /// Whether the next byte ends an indefinite item; consumes it if so.
     pub(super) fn end_of_indefinite(&mut self) -> bool {
-        let ends = self.kind() == Ok(Type::Break);
+        let ends = matches!(self.0.datatype(), Ok(Type::Break));
         if ends {
             self.0.set_position(self.0.position().saturating_add(1));
         }
@@ -129,8 +129,12 @@ impl<'b> Reader<'b> {
         }
     }
 
+    /// What the next item is; a break in place of one, and what CBOR reserves, are none.
     fn kind(&self) -> Result<Type, Fault> {
-        self.0.datatype().map_err(|_| Fault::Cut)
+        match self.0.datatype() {
+            Err(_) | Ok(Type::Break | Type::Unknown(_)) => Err(Fault::Cut),
+            Ok(kind) => Ok(kind),
+        }
     }
 
     fn shortest_string(&self, start: usize, len: usize) -> Result<(), Fault> {

@@ -8,6 +8,7 @@ use x509_parser::oid_registry::{OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_KEY
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
+use super::der::is_der;
 use super::error::AttestationError as Error;
 use super::p384::{P384, Signature};
 
@@ -19,6 +20,8 @@ const P384_SPKI_HEAD: [u8; 23] = [
     0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
     0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00,
 ];
+/// Tag and length of a sequence of at most 65535 bytes.
+const OUTER_HEAD_LEN_MAX: usize = 4;
 
 /// A certificate of acceptable form. Its signature is not verified.
 #[derive(Debug)]
@@ -32,6 +35,9 @@ pub(super) struct Certificate<'b> {
 
 impl<'b> Certificate<'b> {
     pub(super) fn read(der: &'b [u8]) -> Result<Self, Error> {
+        if !is_der(der) {
+            return Err(Error::CertificateForm); // 24
+        }
         let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
         let (rest, parsed) = parser.parse(der).map_err(|_| Error::CertificateForm)?;
         let tbs = &parsed.tbs_certificate;
@@ -39,7 +45,7 @@ impl<'b> Certificate<'b> {
             || tbs.version != X509Version::V3
             || tbs.signature != parsed.signature_algorithm
             || parsed.signature_value.unused_bits != 0
-            || !ends_as_der(der, tbs.as_ref(), &parsed.signature_value.data)
+            || !has_three_parts(der, tbs.as_ref(), &parsed.signature_value.data)
         {
             return Err(Error::CertificateForm); // 24
         }
@@ -135,36 +141,17 @@ impl Validity {
 
 /// Whether the certificate is its signed part, the one algorithm and a bit string, with nothing
 /// between or behind: `x509-parser` alone would not look.
-fn ends_as_der(der: &[u8], signed: &[u8], signature: &[u8]) -> bool {
-    let Ok(len) = u8::try_from(signature.len().saturating_add(1)) else { return false };
-    let tail_len = ECDSA_WITH_SHA384.len().saturating_add(3).saturating_add(signature.len());
-    let Some((head, tail)) =
-        der.len().checked_sub(tail_len).and_then(|at| der.split_at_checked(at))
-    else {
-        return false;
-    };
-    let expected = [ECDSA_WITH_SHA384.as_slice(), &[0x03, len, 0x00], signature];
-    // Four bytes of outer head: a sequence of 256 to 65535 bytes, length in two.
-    let outer = |head: &[u8]| match head {
-        [0x30, 0x82, high, low] => {
-            let content = usize::from(u16::from_be_bytes([*high, *low]));
-            content >= 256 && content == signed.len().saturating_add(tail_len)
-        }
-        [0x30, 0x81, low] => {
-            let content = usize::from(*low);
-            content >= 128 && content == signed.len().saturating_add(tail_len)
-        }
-        _ => false,
-    };
-    head.strip_suffix(signed).is_some_and(outer)
-        && len < 128
-        && tail.iter().eq(expected.into_iter().flatten())
+fn has_three_parts(der: &[u8], signed: &[u8], signature: &[u8]) -> bool {
+    let Ok(len @ 0..128) = u8::try_from(signature.len().saturating_add(1)) else { return false };
+    let tail = [ECDSA_WITH_SHA384.as_slice(), &[0x03, len, 0x00], signature].concat();
+    let head = der.strip_suffix(tail.as_slice()).and_then(|rest| rest.strip_suffix(signed));
+    head.is_some_and(|head| head.len() <= OUTER_HEAD_LEN_MAX)
 }
 
-/// A value that fills its bytes.
+/// A value in DER that fills its bytes.
 fn whole<'b, T: FromDer<'b, x509_parser::error::X509Error>>(bytes: &'b [u8]) -> Option<T> {
     match T::from_der(bytes) {
-        Ok(([], value)) => Some(value),
+        Ok(([], value)) if is_der(bytes) => Some(value),
         _ => None,
     }
 }

@@ -78,13 +78,14 @@ pub(super) fn verify<P: P384>(
     let authority = if let Some(authority) = known {
         authority
     } else {
-        walked = walk::<P>(bundle, document.certificate, id, at)?;
+        walked = walk::<P>(bundle, document.certificate, &target, id, at)?;
         &walked
     };
     if !authority.validity.contains(at) {
         return Err(Error::Validity); // 25
     }
-    if target.issuer() != authority.subject || !target.is_signed_by::<P>(&authority.key) {
+    names_issuer::<P>(&target, &authority.subject, &authority.key)?;
+    if !target.is_signed_by::<P>(&authority.key) {
         return Err(Error::CertificateForm); // 24
     }
     let key = *target.key();
@@ -97,18 +98,26 @@ pub(super) fn verify<P: P384>(
 /// Every authority in its place, cheap checks before signatures.
 fn walk<P: P384>(
     bundle: &[&[u8]],
-    target: &[u8],
+    target_der: &[u8],
+    target: &Certificate<'_>,
     id: [u8; 32],
     at: i64,
 ) -> Result<Authority, Error> {
     for (index, certificate) in bundle.iter().enumerate() {
         let earlier = bundle.get(..index).unwrap_or_default();
-        if earlier.contains(certificate) || *certificate == target {
+        if earlier.contains(certificate) || *certificate == target_der {
             return Err(Error::ChainOrder); // 23
         }
     }
     let chain =
         bundle.iter().map(|der| Certificate::read(der)).collect::<Result<Vec<_>, Error>>()?;
+    let pairs = || chain.iter().zip(chain.iter().skip(1));
+    for (issuer, subject) in pairs().chain(chain.last().map(|last| (last, target))) {
+        names_issuer::<P>(subject, issuer.subject(), issuer.key())?;
+    }
+    if chain.len() > AUTHORITIES_MAX {
+        return Err(Error::TooMuchWork); // 35
+    }
     let mut validity = Validity { from: i64::MIN, to: i64::MAX };
     for (certificate, below) in chain.iter().zip((0..chain.len()).rev()) {
         certificate.may_certify(below)?;
@@ -117,17 +126,6 @@ fn walk<P: P384>(
     if !validity.contains(at) {
         return Err(Error::Validity); // 25, before any signature is paid for
     }
-    let pairs = || chain.iter().zip(chain.iter().skip(1));
-    for (issuer, subject) in pairs() {
-        if subject.issuer() != issuer.subject() {
-            let issued_elsewhere = chain.iter().any(|other| other.subject() == subject.issuer());
-            let wrong = if issued_elsewhere { Error::ChainOrder } else { Error::CertificateForm };
-            return Err(wrong); // 23, 24
-        }
-    }
-    if chain.len() > AUTHORITIES_MAX {
-        return Err(Error::TooMuchWork); // 35
-    }
     for (issuer, subject) in pairs() {
         if !subject.is_signed_by::<P>(issuer.key()) {
             return Err(Error::CertificateForm); // 24
@@ -135,6 +133,22 @@ fn walk<P: P384>(
     }
     let last = chain.last().ok_or(Error::CaBundle)?;
     Ok(Authority { bundle: id, validity, subject: last.subject().to_vec(), key: *last.key() })
+}
+
+/// A wrong name under the right signature is a fault of the certificate (24); without it the
+/// certificate belongs elsewhere, or the one above it is missing (23).
+fn names_issuer<P: P384>(
+    certificate: &Certificate<'_>,
+    subject: &[u8],
+    key: &[u8; 97],
+) -> Result<(), Error> {
+    if certificate.issuer() == subject {
+        Ok(())
+    } else if certificate.is_signed_by::<P>(key) {
+        Err(Error::CertificateForm)
+    } else {
+        Err(Error::ChainOrder)
+    }
 }
 
 /// SHA-256 over every certificate behind its length.

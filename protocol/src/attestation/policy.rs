@@ -33,12 +33,22 @@ const ZERO: Pcr = [0; 48];
 impl Demands<'_> {
     /// Checks `document` at `at_ms`, milliseconds since the Unix epoch.
     pub(super) fn check(&self, document: &Document<'_>, at_ms: Millis) -> Result<(), Error> {
-        self.check_debug(document)?; // 31
+        let zero = |index: u8| document.pcrs.get(index).map(|pcr| *pcr == ZERO);
+        if !self.allow_debug && (0..=2).all(|index| zero(index) == Some(true)) {
+            return Err(Error::Debug); // 31
+        }
         for (index, expected) in &self.pcrs {
             // 30: full length; a register that is not there matches nothing.
             if document.pcrs.get(*index).is_none_or(|found| found.as_slice() != *expected) {
                 return Err(Error::Pcr { index: *index });
             }
+        }
+        // 31: zeros that were expected, and a document that measures nothing.
+        let expects_zero =
+            self.pcrs.iter().any(|(index, expected)| *index <= 2 && *expected == ZERO.as_slice());
+        let measures = (0..=2).any(|index| zero(index) == Some(false));
+        if !self.allow_debug && (expects_zero || !measures) {
+            return Err(Error::Debug);
         }
         // 32, 33: an expected empty value equals only a present, empty one.
         if self.nonce.is_some() && document.nonce != self.nonce {
@@ -48,16 +58,6 @@ impl Demands<'_> {
             return Err(Error::Binding("user_data"));
         }
         self.check_age(document, at_ms) // 34
-    }
-
-    fn check_debug(&self, document: &Document<'_>) -> Result<(), Error> {
-        if self.allow_debug {
-            return Ok(());
-        }
-        let zero = |index| document.pcrs.get(index).is_none_or(|pcr| *pcr == ZERO);
-        let expects_zero =
-            self.pcrs.iter().any(|(index, expected)| *index <= 2 && *expected == ZERO.as_slice());
-        if (0..=2).all(zero) || expects_zero { Err(Error::Debug) } else { Ok(()) }
     }
 
     fn check_age(&self, document: &Document<'_>, at_ms: Millis) -> Result<(), Error> {
