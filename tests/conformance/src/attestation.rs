@@ -4,7 +4,7 @@ use protocol::attestation::ChainCache;
 use protocol::attestation::internal::{Demands, aws_root, verify};
 use protocol::encoding::{from_base64, from_hex};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use std::collections::BTreeMap;
 
 use crate::batch::Failure;
@@ -14,7 +14,7 @@ struct Question {
     document_b64: String,
     #[serde(default)]
     root_der_b64: Option<String>,
-    at_unix: i64,
+    at_unix: Number,
     #[serde(default)]
     policy: Option<Policy>,
 }
@@ -23,7 +23,7 @@ struct Question {
 #[serde(deny_unknown_fields)]
 struct Policy {
     #[serde(default)]
-    pcrs: Option<BTreeMap<String, String>>,
+    pcrs: Option<BTreeMap<String, Option<String>>>,
     #[serde(default)]
     nonce: Option<String>,
     #[serde(default)]
@@ -50,10 +50,13 @@ pub(crate) fn answer(question: &Value, _batch: bool) -> Result<Map<String, Value
         }
         None => aws_root().to_vec(),
     };
+    // Beyond i64 no certificate is valid either.
+    let at_unix = question.at_unix.as_i128().ok_or_else(|| refused("at_unix is not an integer"))?;
+    let at_unix = i64::try_from(at_unix.clamp(i64::MIN.into(), i64::MAX.into()));
+    let at_unix = at_unix.map_err(|_| refused("at_unix is out of range"))?;
     let policy = question.policy.as_ref().map(Owned::read).transpose()?;
     let demands = policy.as_ref().map(Owned::demands);
-    let verdict =
-        verify(&document, &root, question.at_unix, demands.as_ref(), &mut ChainCache::new(0));
+    let verdict = verify(&document, &root, at_unix, demands.as_ref(), &mut ChainCache::new(0));
     let fields = match verdict {
         Ok(()) => json!({"accepted": true, "step": null, "error": null}),
         Err(error) => {
@@ -89,10 +92,12 @@ impl Owned {
             .pcrs
             .iter()
             .flatten()
+            .filter_map(|(index, text)| Some((index, text.as_ref()?)))
             .map(|(index, text)| {
                 let index =
-                    index.parse::<u8>().map_err(|_| refused("a PCR index is not a number"))?;
-                Ok((index, bytes("a PCR", text)?))
+                    index.parse::<u64>().map_err(|_| refused("a PCR index is not a number"))?;
+                // No document has a register beyond 31.
+                Ok((u8::try_from(index).unwrap_or(u8::MAX), bytes("a PCR", text)?))
             })
             .collect::<Result<_, Failure>>()?;
         Ok(Self {
