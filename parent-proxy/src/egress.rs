@@ -42,7 +42,7 @@ pub fn accepted(
 ) -> Option<impl Future<Output = ()> + Send + use<>> {
     let config = shared.config.load_full();
     let egress = config.egress.as_ref()?;
-    if let (Some(enclave), Ok(Peer::Vsock { cid, .. })) = (egress.enclave_cid, stream.peer())
+    if let (Some(enclave), Peer::Vsock { cid, .. }) = (egress.enclave_cid, stream.peer())
         && cid != enclave
     {
         warn!(cid, "egress used from another CID");
@@ -90,9 +90,8 @@ async fn serve(mut stream: Stream, config: Arc<Config>, shared: &Arc<Shared>) ->
                 if stream.write_all(http::TUNNEL_OPEN).await.is_err() {
                     return EgressOutcome::EnclaveLost;
                 }
-                relay(stream, host, request.rest, timeouts.idle, &shared.egress_traffic)
-                    .await
-                    .into()
+                let silence = shared.silence.watch(timeouts.idle);
+                relay(stream, host, request.rest, silence, &shared.egress_traffic).await.into()
             }
             Err(outcome) => refuse(stream, outcome).await,
         },
@@ -117,7 +116,7 @@ async fn connect(
         info!(host = named, port = target.port, "host is not on the allow-list");
         EgressOutcome::NotAllowed
     })?;
-    let stream = resolve::connect(&target, allowed, &config.timeouts, &shared.lookups).await;
+    let stream = resolve::connect(&target, allowed, &config.timeouts, &shared.resolver).await;
     stream.inspect_err(|outcome| {
         info!(host = target.host, reason = outcome.word(), "host not reached");
     })

@@ -29,12 +29,8 @@ pub fn accepted(
     let config = shared.config.load();
     let enclave = config.ingress.iter().find(|road| road.listen == *listen)?.enclave.clone();
     let client = match stream.peer() {
-        Ok(Peer::Tcp(client)) => Some(client),
-        Ok(Peer::Local | Peer::Vsock { .. }) => None,
-        Err(_) => {
-            shared.metrics.ingress(IngressOutcome::ClientLost);
-            return None;
-        }
+        Peer::Tcp(client) => Some(client),
+        Peer::Local | Peer::Vsock { .. } => None,
     };
     let limits = config.limits;
     let place = shared.ingress.admit(
@@ -74,7 +70,8 @@ async fn carry(
     let outcome = match timeout(connect, dial(&enclave, Side::Parent)).await {
         Ok(Ok(stream)) => {
             drop(enclave);
-            relay(client, stream, header, idle, &shared.ingress_traffic).await.into()
+            let silence = shared.silence.watch(idle);
+            relay(client, stream, header, silence, &shared.ingress_traffic).await.into()
         }
         Ok(Err(error)) => {
             debug!(kind = ?error.kind(), "enclave not reached");
@@ -97,13 +94,9 @@ fn header(stream: &Stream, client: Option<SocketAddr>) -> Header {
     }
 }
 
-/// Makes the close that follows a reset: the client knows at once that nobody
-/// listens to it, and no half-dead socket stays here.
+/// A reset, so that the client knows at once and no half-dead socket stays here.
 fn reset(stream: &Stream) {
-    // Other kinds than TCP have no linger; closing them is all there is.
-    if stream.local_socket_addr().is_some()
-        && let Err(error) = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))
-    {
+    if let Err(error) = stream.reset_on_drop() {
         debug!(kind = ?error.kind(), "reset not set");
     }
 }

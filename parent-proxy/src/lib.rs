@@ -20,7 +20,7 @@
 //! * [`config`], [`allow_list`], [`toml_reader`]: what the operator said, whole or refused
 //! * [`proxy`]: start, reload, drain
 //! * [`ingress`], [`egress`], [`admin`]: one connection of each kind
-//! * [`relay`]: copying with half-close and without buffers of its own
+//! * [`relay`], [`silence`]: copying with half-close, without buffers or timers of its own
 //! * [`admission`]: how many connections there may be
 //! * [`http`]: the little HTTP/1 of egress and administration
 //! * [`health`], [`metrics`], [`shared`], [`limits`]
@@ -41,4 +41,5 @@ pub mod metrics;
 pub mod proxy;
 pub mod relay;
 pub mod shared;
+pub mod silence;
 pub mod toml_reader;

@@ -51,9 +51,6 @@ pub const SCRATCH_LEN: usize = 64 * 1024;
 /// What a relay moves in one direction before it lets others run.
 pub const TURN_LEN_MAX: usize = 1024 * 1024;
 
-/// A relay looks for silence this many times in its idle time-out.
-pub const IDLE_CHECKS: u32 = 4;
-
 /// Name look-ups at once; each holds a thread of the system's resolver.
 pub const LOOKUPS_MAX: usize = 16;
 

@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 use transport::{AcceptErrorKind, Address, Backoff, Listener, Side, Stream};
 
 use crate::config::{Config, Mistakes};
+use crate::egress::resolve::Resolver;
 use crate::metrics::{Reload, Road};
 use crate::shared::Shared;
 use crate::{admin, egress, ingress};
@@ -34,8 +35,8 @@ pub enum Stop {
     Cut { connections: usize },
     /// Asked twice.
     Forced,
-    /// An accept loop ended or panicked without being asked to.
-    Died { road: Road },
+    /// A loop ended or panicked without being asked to.
+    Died { service: &'static str },
 }
 
 /// What keeps the proxy from starting or from taking a new configuration.
@@ -59,6 +60,8 @@ pub struct Proxy {
     shared: Arc<Shared>,
     loops: JoinSet<(Key, CancellationToken)>,
     roads: HashMap<Key, CancellationToken>,
+    /// Looks for silent connections.
+    watch: JoinSet<()>,
     connections: TaskTracker,
     /// The administration port stays until the very end.
     admin_connections: TaskTracker,
@@ -82,15 +85,18 @@ impl Proxy {
         let bound = bind_missing(&config, &HashMap::new()).await?;
         let mut proxy = Self {
             config_path: config_path.to_owned(),
-            shared: Arc::new(Shared::new(config)),
+            shared: Arc::new(Shared::new(config, Resolver::system())),
             loops: JoinSet::new(),
             roads: HashMap::new(),
+            watch: JoinSet::new(),
             connections: TaskTracker::new(),
             admin_connections: TaskTracker::new(),
             hangup,
             terminate,
             interrupt,
         };
+        let silence = Arc::clone(&proxy.shared.silence);
+        proxy.watch.spawn(async move { silence.run().await });
         for (key, listener) in bound {
             proxy.listen(key, listener);
         }
@@ -106,13 +112,14 @@ impl Proxy {
                 _ = self.interrupt.recv() => break None,
                 Some(ended) = self.loops.join_next() => {
                     if let Some(road) = unexpected(ended) {
-                        break Some(road);
+                        break Some(road.word());
                     }
                 }
+                Some(_) = self.watch.join_next() => break Some("silence"),
             }
         };
-        if let Some(road) = died {
-            warn!(road = road.word(), "accept loop ended by itself");
+        if let Some(service) = died {
+            warn!(service, "ended by itself");
         }
         self.drain(died).await
     }
@@ -186,7 +193,7 @@ impl Proxy {
         info!("configuration reloaded");
     }
 
-    async fn drain(mut self, died: Option<Road>) -> Stop {
+    async fn drain(mut self, died: Option<&'static str>) -> Stop {
         let grace = self.shared.config.load().timeouts.drain;
         info!(connections = self.connections.len(), ?grace, "stopping");
         self.shared.start_draining();
@@ -208,7 +215,7 @@ impl Proxy {
             _ = self.interrupt.recv() => true,
         };
         match (died, self.connections.len()) {
-            (Some(road), _) => Stop::Died { road },
+            (Some(service), _) => Stop::Died { service },
             (None, _) if forced => Stop::Forced,
             (None, 0) => Stop::Clean,
             (None, connections) => Stop::Cut { connections },

@@ -23,14 +23,14 @@
 //! [`LINGER_TIMEOUT`] once neither direction can deliver anything.
 
 use std::cell::RefCell;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
-use crate::limits::{IDLE_CHECKS, LINGER_TIMEOUT, SCRATCH_LEN, TURN_LEN_MAX};
+use crate::limits::{LINGER_TIMEOUT, SCRATCH_LEN, TURN_LEN_MAX};
+use crate::silence::Watched;
 
 /// How a relay ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub async fn relay<N, F>(
     mut near: N,
     mut far: F,
     lead: Vec<u8>,
-    idle: Duration,
+    mut silence: Watched,
     meter: &impl Meter,
 ) -> End
 where
@@ -67,21 +67,20 @@ where
     let mut out = Direction { held: lead, leading: true, ..Direction::default() };
     let mut back = Direction::default();
     let mut lost = None;
-    let mut silence = Silence::new(idle);
-    let mut timer = pin!(sleep(silence.every));
+    let mut farewell: Option<Pin<Box<Sleep>>> = None;
     std::future::poll_fn(move |cx| {
         let (sent, received) = SCRATCH.with_borrow_mut(|scratch| {
             if scratch.is_empty() {
                 scratch.resize(SCRATCH_LEN, 0);
             }
-            let sent = out.poll(&mut near, &mut far, cx, scratch);
+            let sent = out.poll(&mut near, &mut far, cx, scratch, back.phase);
             if let Some(fault) = out.fault {
                 lost = lost.or(Some(fault.side(End::NearLost, End::FarLost)));
                 if fault == Fault::Read {
                     back.discard();
                 }
             }
-            let received = back.poll(&mut far, &mut near, cx, scratch);
+            let received = back.poll(&mut far, &mut near, cx, scratch, out.phase);
             if let Some(fault) = back.fault {
                 lost = lost.or(Some(fault.side(End::FarLost, End::NearLost)));
                 if fault == Fault::Read && out.phase == Phase::Copying {
@@ -101,9 +100,14 @@ where
             return Poll::Ready(lost.unwrap_or(End::Closed));
         }
         if out.phase != Phase::Copying && back.phase != Phase::Copying {
-            silence.linger(timer.as_mut());
+            // Neither direction delivers any more: stay a moment for the farewells.
+            let farewell = farewell.get_or_insert_with(|| Box::pin(sleep(LINGER_TIMEOUT)));
+            return farewell.as_mut().poll(cx).map(|()| lost.unwrap_or(End::Closed));
         }
-        silence.poll(timer.as_mut(), cx, sent + received > 0).map(|()| lost.unwrap_or(End::Idle))
+        if silence.is_over(sent + received > 0, cx.waker()) {
+            return Poll::Ready(lost.unwrap_or(End::Idle));
+        }
+        Poll::Pending
     })
     .await
 }
@@ -158,12 +162,15 @@ impl Direction {
         destination: &mut D,
         cx: &mut Context<'_>,
         scratch: &mut [u8],
+        opposite: Phase,
     ) -> usize {
         let mut written = 0;
         let mut turn = 0;
         while turn < TURN_LEN_MAX {
             let step = match self.phase {
-                Phase::Copying => self.copy(source, destination, cx, scratch, &mut written),
+                Phase::Copying => {
+                    self.copy(source, destination, cx, scratch, &mut written, opposite)
+                }
                 Phase::Discarding => self.drop_some(source, cx, scratch),
                 Phase::Ended => return written,
             };
@@ -185,6 +192,7 @@ impl Direction {
         cx: &mut Context<'_>,
         scratch: &mut [u8],
         written: &mut usize,
+        opposite: Phase,
     ) -> Poll<usize> {
         if self.leading {
             self.leading = false;
@@ -207,6 +215,11 @@ impl Direction {
             };
         }
         if self.source_ended {
+            if opposite == Phase::Ended {
+                // Both are done: the close that follows says the same.
+                self.phase = Phase::Ended;
+                return Poll::Ready(0);
+            }
             // A destination that is already gone needs no farewell.
             return Pin::new(destination).poll_shutdown(cx).map(|_| {
                 self.phase = Phase::Ended;
@@ -284,46 +297,5 @@ impl Direction {
             self.phase = Phase::Discarding;
             (self.held, self.held_at) = (Vec::new(), 0);
         }
-    }
-}
-
-/// Notices when nothing moved for a while, at the cost of one timer that is
-/// never touched by traffic.
-#[derive(Debug)]
-struct Silence {
-    every: Duration,
-    quiet: u32,
-    moved: bool,
-    lingering: bool,
-}
-
-impl Silence {
-    fn new(idle: Duration) -> Self {
-        let every = (idle / IDLE_CHECKS).max(Duration::from_millis(1));
-        Self { every, quiet: 0, moved: false, lingering: false }
-    }
-
-    /// Neither direction delivers any more: stay a moment for the farewells.
-    fn linger(&mut self, timer: Pin<&mut Sleep>) {
-        if !self.lingering {
-            self.lingering = true;
-            timer.reset(Instant::now() + LINGER_TIMEOUT);
-        }
-    }
-
-    fn poll(&mut self, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>, moved: bool) -> Poll<()> {
-        self.moved |= moved;
-        while timer.as_mut().poll(cx).is_ready() {
-            if self.lingering {
-                return Poll::Ready(());
-            }
-            self.quiet = if self.moved { 0 } else { self.quiet + 1 };
-            self.moved = false;
-            if self.quiet >= IDLE_CHECKS {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(Instant::now() + self.every);
-        }
-        Poll::Pending
     }
 }

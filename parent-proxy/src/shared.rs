@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::config::Config;
+use crate::egress::resolve::Resolver;
 use crate::health::Prober;
-use crate::limits::LOOKUPS_MAX;
 use crate::metrics::{Metrics, Road, Traffic};
+use crate::silence::Watch;
 
 /// One per process. The configuration is the only part that is ever replaced,
 /// and always as a whole.
@@ -23,13 +23,14 @@ pub struct Shared {
     pub ingress: Arc<Admission>,
     pub egress: Arc<Admission>,
     pub admin: Arc<Admission>,
-    pub lookups: Arc<Semaphore>,
+    pub resolver: Resolver,
     pub prober: Prober,
+    pub silence: Arc<Watch>,
     draining: AtomicBool,
 }
 
 impl Shared {
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, resolver: Resolver) -> Self {
         let metrics = Metrics::new();
         Self {
             config: ArcSwap::from_pointee(config),
@@ -39,8 +40,9 @@ impl Shared {
             ingress: Arc::default(),
             egress: Arc::default(),
             admin: Arc::default(),
-            lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            resolver,
             prober: Prober::default(),
+            silence: Arc::default(),
             draining: AtomicBool::new(false),
         }
     }

@@ -21,12 +21,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
+use crate::Stream;
 use crate::address::parse_vsock_port;
 use crate::backoff::{AcceptErrorKind, Backoff};
 use crate::limits::{
@@ -35,7 +35,7 @@ use crate::limits::{
 use crate::listener::BoundUnix;
 
 /// The host's part: names the port, reads the answer.
-pub(crate) async fn request(stream: &mut UnixStream, port: u32) -> io::Result<()> {
+pub(crate) async fn request(stream: &mut Stream, port: u32) -> io::Result<()> {
     stream.write_all(format!("CONNECT {port}\n").as_bytes()).await?;
     let line = match read_line(stream).await {
         // The device closes where nobody listens.
@@ -47,7 +47,7 @@ pub(crate) async fn request(stream: &mut UnixStream, port: u32) -> io::Result<()
 }
 
 /// The device's part, first half: the port that the host asks for.
-async fn read_request(stream: &mut UnixStream) -> io::Result<u32> {
+async fn read_request(stream: &mut Stream) -> io::Result<u32> {
     let line = read_line(stream).await?;
     line.strip_prefix("CONNECT ")
         .and_then(|port| parse_vsock_port(port).ok())
@@ -55,7 +55,7 @@ async fn read_request(stream: &mut UnixStream) -> io::Result<u32> {
 }
 
 /// One line without its newline. Reads nothing past it.
-async fn read_line(stream: &mut UnixStream) -> io::Result<String> {
+async fn read_line(stream: &mut Stream) -> io::Result<String> {
     let mut line = [0; HYBRID_LINE_LEN_MAX];
     let mut len = 0;
     while let Some(slot) = line.get_mut(len..=len) {
@@ -96,10 +96,10 @@ struct Hub {
 }
 
 #[derive(Debug, Default)]
-struct Ports(Mutex<HashMap<u32, Sender<UnixStream>>>);
+struct Ports(Mutex<HashMap<u32, Sender<Stream>>>);
 
 impl Ports {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Sender<UnixStream>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Sender<Stream>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -109,7 +109,7 @@ impl Ports {
 pub(crate) struct HubListener {
     hub: Arc<Hub>,
     port: u32,
-    queue: tokio::sync::Mutex<Receiver<UnixStream>>,
+    queue: tokio::sync::Mutex<Receiver<Stream>>,
 }
 
 impl HubListener {
@@ -136,7 +136,7 @@ impl HubListener {
         Ok(Self { hub, port, queue: tokio::sync::Mutex::new(receiver) })
     }
 
-    pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
+    pub(crate) async fn accept(&self) -> io::Result<Stream> {
         // The hub lives as long as this listener and so does the sender.
         self.queue.lock().await.recv().await.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -183,7 +183,7 @@ async fn serve(bound: Arc<BoundUnix>, ports: Arc<Ports>) {
             handshakes.join_next().await;
             continue;
         }
-        match accept(bound.listener()).await {
+        match bound.accept().await.map(Stream::hybrid) {
             Ok(stream) => {
                 backoff.reset();
                 handshakes.spawn(handshake(stream, Arc::clone(&ports)));
@@ -198,12 +198,8 @@ async fn serve(bound: Arc<BoundUnix>, ports: Arc<Ports>) {
     }
 }
 
-async fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
-    listener.accept().await.map(|(stream, _)| stream)
-}
-
 /// Closing the stream is the refusal: a device says no more either.
-async fn handshake(mut stream: UnixStream, ports: Arc<Ports>) {
+async fn handshake(mut stream: Stream, ports: Arc<Ports>) {
     let done = timeout(HYBRID_HANDSHAKE_TIMEOUT, async {
         let port = read_request(&mut stream).await?;
         let sender = ports.lock().get(&port).cloned().ok_or(io::ErrorKind::ConnectionRefused)?;

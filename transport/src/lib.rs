@@ -39,11 +39,12 @@ mod listener;
 #[cfg(feature = "test-util")]
 pub mod probe;
 pub mod proxy_v2;
+mod socket;
 mod stream;
 
 pub use address::{Address, AddressError};
 pub use backoff::{AcceptErrorKind, Backoff};
-pub use dial::dial;
+pub use dial::{dial, dial_tcp};
 pub use listener::Listener;
 pub use stream::{Peer, Stream};
 

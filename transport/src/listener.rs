@@ -1,5 +1,6 @@
 //! The listening end.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -7,8 +8,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
+use rustix::net::{AddressFamily, SocketAddrUnix};
+use tokio::net::lookup_host;
 use tokio::time::sleep;
 use tokio_vsock::{VsockAddr, VsockListener};
 
@@ -16,6 +17,7 @@ use crate::address::hybrid_guest_path;
 use crate::backoff::{AcceptErrorKind, Backoff};
 use crate::hybrid::HubListener;
 use crate::limits::BACKLOG_LEN;
+use crate::socket::{self, Acceptor, Socket};
 use crate::{Address, Side, Stream};
 
 /// Accepts connections on an [`Address`].
@@ -29,7 +31,8 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Inner {
-    Tcp(TcpListener),
+    /// With its address, unless that is one for each connection.
+    Tcp(Acceptor, Option<SocketAddr>),
     Unix(BoundUnix),
     /// The host's end: the device connects to us for each guest connection.
     HybridHost {
@@ -51,7 +54,11 @@ impl Listener {
     /// path holds something that is not a socket, and what the system says.
     pub async fn bind(address: &Address, side: Side) -> io::Result<Self> {
         let inner = match address {
-            Address::Tcp { host, port } => Inner::Tcp(bind_tcp(host, *port).await?),
+            Address::Tcp { host, port } => {
+                let acceptor = bind_tcp(host, *port).await?;
+                let local = SocketAddr::try_from(rustix::net::getsockname(acceptor.fd())?)?;
+                Inner::Tcp(acceptor, Some(local).filter(|at| !at.ip().is_unspecified()))
+            }
             Address::Unix(path) => Inner::Unix(BoundUnix::bind(path)?),
             Address::Hybrid { path, port } => match side {
                 Side::Parent => Inner::HybridHost {
@@ -79,17 +86,21 @@ impl Listener {
     /// knows what to do about it.
     pub async fn accept(&self) -> io::Result<Stream> {
         match &self.inner {
-            Inner::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok(Stream::tcp(stream))
+            Inner::Tcp(acceptor, local) => {
+                let (socket, peer) = acceptor.accept().await?;
+                // A peer that is gone already has no address any more.
+                let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+                let peer = peer.ok_or(io::ErrorKind::ConnectionAborted)?;
+                Ok(Stream::tcp(Socket::accepted(socket, true)?, peer, *local))
             }
-            Inner::Unix(bound) => bound.listener().accept().await.map(|(s, _)| Stream::unix(s)),
-            Inner::HybridHost { bound, .. } => {
-                bound.listener().accept().await.map(|(s, _)| Stream::hybrid(s))
+            Inner::Unix(bound) => bound.accept().await.map(Stream::unix),
+            Inner::HybridHost { bound, .. } => bound.accept().await.map(Stream::hybrid),
+            Inner::HybridGuest(listener) => listener.accept().await,
+            Inner::Vsock(listener) => {
+                let (stream, at) = poll_fn(|cx| listener.poll_accept_std(cx)).await?;
+                stream.set_nonblocking(true)?;
+                Ok(Stream::vsock(Socket::accepted(stream.into(), false)?, at.cid(), at.port()))
             }
-            Inner::HybridGuest(listener) => listener.accept().await.map(Stream::hybrid),
-            Inner::Vsock(listener) => listener.accept().await.map(|(s, _)| Stream::vsock(s)),
         }
     }
 
@@ -125,8 +136,8 @@ impl Listener {
     /// What `getsockname` says.
     pub fn local_address(&self) -> io::Result<Address> {
         Ok(match &self.inner {
-            Inner::Tcp(listener) => {
-                let at = listener.local_addr()?;
+            Inner::Tcp(acceptor, _) => {
+                let at = SocketAddr::try_from(rustix::net::getsockname(acceptor.fd())?)?;
                 Address::Tcp { host: at.ip().to_string(), port: at.port() }
             }
             Inner::Unix(bound) => Address::Unix(bound.path.clone()),
@@ -144,7 +155,7 @@ impl Listener {
     }
 }
 
-async fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
+async fn bind_tcp(host: &str, port: u16) -> io::Result<Acceptor> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for at in lookup_host((host, port)).await? {
         match bind_tcp_at(at) {
@@ -155,18 +166,22 @@ async fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
     Err(last)
 }
 
-fn bind_tcp_at(at: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+fn bind_tcp_at(at: SocketAddr) -> io::Result<Acceptor> {
+    let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket::open(family)?;
     // Connections in TIME_WAIT of a predecessor must not keep us from starting.
-    socket.set_reuseaddr(true)?;
-    socket.bind(at)?;
-    socket.listen(u32::try_from(BACKLOG_LEN).unwrap_or(u32::MAX))
+    rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    // Accepted sockets inherit it.
+    rustix::net::sockopt::set_tcp_nodelay(&socket, true)?;
+    rustix::net::bind(&socket, &at)?;
+    rustix::net::listen(&socket, BACKLOG_LEN)?;
+    Acceptor::new(socket)
 }
 
 /// A Unix listener and the file it owns.
 #[derive(Debug)]
 pub(crate) struct BoundUnix {
-    listener: UnixListener,
+    acceptor: Acceptor,
     path: PathBuf,
     /// Device and inode of our file: another's is never removed.
     file: (u64, u64),
@@ -175,9 +190,7 @@ pub(crate) struct BoundUnix {
 impl BoundUnix {
     pub(crate) fn bind(path: &Path) -> io::Result<Self> {
         remove_stale(path)?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket =
-            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let socket = socket::open(AddressFamily::UNIX)?;
         // Before bind, this is the mode that the file will be made with.
         rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
         rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
@@ -187,12 +200,12 @@ impl BoundUnix {
 
     fn adopt(socket: OwnedFd, path: &Path) -> io::Result<Self> {
         let file = identity(path)?;
-        let listener = UnixListener::from_std(socket.into())?;
-        Ok(Self { listener, path: path.to_owned(), file })
+        Ok(Self { acceptor: Acceptor::new(socket)?, path: path.to_owned(), file })
     }
 
-    pub(crate) const fn listener(&self) -> &UnixListener {
-        &self.listener
+    pub(crate) async fn accept(&self) -> io::Result<Socket> {
+        let (socket, _) = self.acceptor.accept().await?;
+        Socket::accepted(socket, true)
     }
 }
 
@@ -229,8 +242,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     if !meta.file_type().is_socket() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let probe = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let probe = socket::open(AddressFamily::UNIX)?;
     match rustix::net::connect(&probe, &SocketAddrUnix::new(path)?) {
         Err(rustix::io::Errno::CONNREFUSED) => std::fs::remove_file(path),
         // Connected, or its queue is full: somebody is there.

@@ -2,15 +2,13 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
-use tokio_vsock::VsockStream;
 
 use crate::limits::VSOCK_WRITE_LEN_MAX;
+use crate::socket::Socket;
 
 /// A connection to the other side, or to a customer.
 ///
@@ -18,16 +16,21 @@ use crate::limits::VSOCK_WRITE_LEN_MAX;
 /// may go on sending. Dropping closes both halves.
 #[derive(Debug)]
 pub struct Stream {
-    inner: Inner,
+    socket: Socket,
+    kind: Kind,
 }
 
-#[derive(Debug)]
-enum Inner {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The peer, and this end where it is known without asking.
+    Tcp(SocketAddr, Option<SocketAddr>),
+    Unix,
     /// A Unix socket with a vhost device behind it, so a vsock all the same.
-    Hybrid(UnixStream),
-    Vsock(VsockStream),
+    Hybrid,
+    Vsock {
+        cid: u32,
+        port: u32,
+    },
 }
 
 /// Who is at the other end, as far as the kernel says.
@@ -43,60 +46,63 @@ pub enum Peer {
 }
 
 impl Stream {
-    pub(crate) const fn tcp(stream: TcpStream) -> Self {
-        Self { inner: Inner::Tcp(stream) }
+    pub(crate) const fn tcp(socket: Socket, peer: SocketAddr, local: Option<SocketAddr>) -> Self {
+        Self { socket, kind: Kind::Tcp(peer, local) }
     }
 
-    pub(crate) const fn unix(stream: UnixStream) -> Self {
-        Self { inner: Inner::Unix(stream) }
+    pub(crate) const fn unix(socket: Socket) -> Self {
+        Self { socket, kind: Kind::Unix }
     }
 
-    pub(crate) const fn hybrid(stream: UnixStream) -> Self {
-        Self { inner: Inner::Hybrid(stream) }
+    pub(crate) const fn hybrid(socket: Socket) -> Self {
+        Self { socket, kind: Kind::Hybrid }
     }
 
-    pub(crate) const fn vsock(stream: VsockStream) -> Self {
-        Self { inner: Inner::Vsock(stream) }
+    pub(crate) const fn vsock(socket: Socket, cid: u32, port: u32) -> Self {
+        Self { socket, kind: Kind::Vsock { cid, port } }
     }
 
     /// The other end.
-    ///
-    /// # Errors
-    ///
-    /// The peer is already gone.
-    pub fn peer(&self) -> io::Result<Peer> {
-        match &self.inner {
-            Inner::Tcp(stream) => stream.peer_addr().map(Peer::Tcp),
-            Inner::Unix(_) | Inner::Hybrid(_) => Ok(Peer::Local),
-            Inner::Vsock(stream) => {
-                let address = stream.peer_addr()?;
-                Ok(Peer::Vsock { cid: address.cid(), port: address.port() })
-            }
+    pub const fn peer(&self) -> Peer {
+        match self.kind {
+            Kind::Tcp(peer, _) => Peer::Tcp(peer),
+            Kind::Unix | Kind::Hybrid => Peer::Local,
+            Kind::Vsock { cid, port } => Peer::Vsock { cid, port },
         }
     }
 
     /// This end of a TCP connection; `None` for every other kind.
     pub fn local_socket_addr(&self) -> Option<SocketAddr> {
-        match &self.inner {
-            Inner::Tcp(stream) => stream.local_addr().ok(),
-            Inner::Unix(_) | Inner::Hybrid(_) | Inner::Vsock(_) => None,
+        match self.kind {
+            Kind::Tcp(_, Some(local)) => Some(local),
+            Kind::Tcp(_, None) => rustix::net::getsockname(self.socket.fd()?).ok()?.try_into().ok(),
+            Kind::Unix | Kind::Hybrid | Kind::Vsock { .. } => None,
         }
     }
-}
 
-impl From<TcpStream> for Stream {
-    /// For connections that were made elsewhere; `TCP_NODELAY` is up to them.
-    fn from(stream: TcpStream) -> Self {
-        Self::tcp(stream)
+    /// Makes the close that follows a reset, so that the other end knows at once
+    /// that nobody reads what it sends. Only TCP knows the difference.
+    ///
+    /// # Errors
+    ///
+    /// What `setsockopt` says; the close is an ordinary one then.
+    pub fn reset_on_drop(&self) -> io::Result<()> {
+        if let (Kind::Tcp(..), Some(fd)) = (self.kind, self.socket.fd()) {
+            rustix::net::sockopt::set_socket_linger(fd, Some(std::time::Duration::ZERO))?;
+        }
+        Ok(())
     }
-}
 
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.inner {
-            Inner::Tcp(stream) => stream.as_fd(),
-            Inner::Unix(stream) | Inner::Hybrid(stream) => stream.as_fd(),
-            Inner::Vsock(stream) => stream.as_fd(),
+    pub(crate) fn set_nodelay(&self) -> io::Result<()> {
+        let fd = self.socket.fd().ok_or(io::ErrorKind::NotConnected)?;
+        Ok(rustix::net::sockopt::set_tcp_nodelay(fd, true)?)
+    }
+
+    /// The largest single write.
+    const fn write_len_max(&self) -> usize {
+        match self.kind {
+            Kind::Tcp(..) | Kind::Unix => usize::MAX,
+            Kind::Hybrid | Kind::Vsock { .. } => VSOCK_WRITE_LEN_MAX,
         }
     }
 }
@@ -107,11 +113,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().inner {
-            Inner::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Inner::Unix(stream) | Inner::Hybrid(stream) => Pin::new(stream).poll_read(cx, buf),
-            Inner::Vsock(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
+        self.get_mut().socket.poll_read(cx, buf)
     }
 }
 
@@ -121,12 +123,9 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().inner {
-            Inner::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Inner::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-            Inner::Hybrid(stream) => Pin::new(stream).poll_write(cx, clamp(buf)),
-            Inner::Vsock(stream) => Pin::new(stream).poll_write(cx, clamp(buf)),
-        }
+        let this = self.get_mut();
+        let buf = buf.get(..this.write_len_max()).unwrap_or(buf);
+        this.socket.poll_write(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -134,35 +133,23 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        match &mut this.inner {
-            Inner::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Inner::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Inner::Hybrid(_) | Inner::Vsock(_) => {
-                let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
-                Pin::new(this).poll_write(cx, first)
-            }
+        if self.is_write_vectored() {
+            return self.get_mut().socket.poll_write(cx, bufs);
         }
+        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+        self.poll_write(cx, first)
     }
 
     fn is_write_vectored(&self) -> bool {
-        matches!(self.inner, Inner::Tcp(_) | Inner::Unix(_))
+        self.write_len_max() == usize::MAX
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // No kind holds anything back.
+        // Nothing is held back.
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().inner {
-            Inner::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Inner::Unix(stream) | Inner::Hybrid(stream) => Pin::new(stream).poll_shutdown(cx),
-            Inner::Vsock(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.socket.shutdown_write())
     }
-}
-
-fn clamp(buf: &[u8]) -> &[u8] {
-    buf.get(..VSOCK_WRITE_LEN_MAX).unwrap_or(buf)
 }

@@ -108,10 +108,10 @@ async fn peers_are_named_as_the_kernel_knows_them() {
     let unix = address(&format!("unix://{}/u.sock", dir.path().display()));
     let (_listener, accepted, dialled) =
         pair(&address("tcp://127.0.0.1:0"), Side::Enclave, Side::Parent).await;
-    let Peer::Tcp(client) = accepted.peer().unwrap() else { panic!("not tcp") };
+    let Peer::Tcp(client) = accepted.peer() else { panic!("not tcp") };
     assert_eq!(dialled.local_socket_addr(), Some(client));
     let (_listener, accepted, _dialled) = pair(&unix, Side::Enclave, Side::Parent).await;
-    assert_eq!(accepted.peer().unwrap(), Peer::Local);
+    assert_eq!(accepted.peer(), Peer::Local);
     assert_eq!(accepted.local_socket_addr(), None);
 }
 

@@ -8,6 +8,7 @@
 //! * A multicast, broadcast or unspecified address is never dialled.
 //! * Addresses that were checked are the ones dialled; nothing is looked up twice.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -16,13 +17,54 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
-use transport::{Address, Side, Stream, dial};
+use transport::{Stream, dial_tcp};
 
 use super::target::Target;
 use crate::allow_list::Allowed;
 use crate::config::Timeouts;
-use crate::limits::RESOLVED_MAX;
+use crate::limits::{LOOKUPS_MAX, RESOLVED_MAX};
 use crate::metrics::EgressOutcome;
+
+/// Who is asked for addresses. Blocking; called on a thread of its own.
+pub type Ask = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
+/// The resolver, and how many look-ups it may have under way.
+pub struct Resolver {
+    ask: Arc<Ask>,
+    permits: Arc<Semaphore>,
+}
+
+impl Resolver {
+    /// The system's: `getaddrinfo`.
+    pub fn system() -> Self {
+        Self::new(|host, port| (host, port).to_socket_addrs().map(Iterator::collect))
+    }
+
+    pub fn new(
+        ask: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { ask: Arc::new(ask), permits: Arc::new(Semaphore::new(LOOKUPS_MAX)) }
+    }
+
+    /// A look-up that was given up keeps its permit until its thread is free.
+    async fn look_up(&self, target: &Target<'_>) -> io::Result<Vec<SocketAddr>> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(io::Error::other)?;
+        let (host, port) = (target.host.to_owned(), target.port);
+        let ask = Arc::clone(&self.ask);
+        spawn_blocking(move || {
+            let found = ask(&host, port);
+            drop(permit);
+            found
+        })
+        .await?
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").field("permits", &self.permits).finish_non_exhaustive()
+    }
+}
 
 /// Connects to an allowed host.
 ///
@@ -33,12 +75,12 @@ pub async fn connect(
     target: &Target<'_>,
     allowed: &Allowed,
     timeouts: &Timeouts,
-    lookups: &Arc<Semaphore>,
+    resolver: &Resolver,
 ) -> Result<Stream, EgressOutcome> {
     let addresses = match allowed.connect_to {
         Some(at) => vec![at],
         None => {
-            let found = timeout(timeouts.lookup, look_up(target, lookups))
+            let found = timeout(timeouts.lookup, resolver.look_up(target))
                 .await
                 .map_err(|_| EgressOutcome::LookupTimeout)?
                 .map_err(|_| EgressOutcome::LookupFailed)?;
@@ -46,19 +88,6 @@ pub async fn connect(
         }
     };
     dial_first(&addresses, timeouts.connect).await
-}
-
-/// Asks the system's resolver. A look-up that was given up keeps its permit
-/// until its thread is free again.
-async fn look_up(target: &Target<'_>, lookups: &Arc<Semaphore>) -> io::Result<Vec<SocketAddr>> {
-    let permit = Arc::clone(lookups).acquire_owned().await.map_err(io::Error::other)?;
-    let (host, port) = (target.host.to_owned(), target.port);
-    spawn_blocking(move || {
-        let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        drop(permit);
-        found
-    })
-    .await?
 }
 
 /// The addresses that may be dialled; the refusal if there is none.
@@ -78,9 +107,7 @@ async fn dial_first(addresses: &[SocketAddr], within: Duration) -> Result<Stream
     for (tried, at) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let remaining = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        let address = Address::Tcp { host: at.ip().to_string(), port: at.port() };
-        let attempt = dial(&address, Side::Parent);
-        match timeout_at(Instant::now() + left / remaining, attempt).await {
+        match timeout_at(Instant::now() + left / remaining, dial_tcp(*at)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(_)) => last = EgressOutcome::ConnectFailed,
             Err(_) => last = EgressOutcome::ConnectTimeout,
@@ -239,8 +266,12 @@ mod tests {
     async fn a_lookup_that_gets_no_thread_is_too_slow() {
         let target = Target { host: "a.bc", port: 443 };
         let allowed = Allowed { private_ok: false, connect_to: None };
-        let none = Arc::new(Semaphore::new(0));
-        let got = connect(&target, &allowed, &Timeouts::default(), &none).await;
+        let resolver = Resolver::new(|_, _| Ok(Vec::new()));
+        let _all = Arc::clone(&resolver.permits)
+            .acquire_many_owned(u32::try_from(LOOKUPS_MAX).unwrap())
+            .await
+            .unwrap();
+        let got = connect(&target, &allowed, &Timeouts::default(), &resolver).await;
         assert_eq!(got.unwrap_err(), EgressOutcome::LookupTimeout);
     }
 }

@@ -1,0 +1,8 @@
+//! The proxy as a process: what it does with customers, the enclave, exchanges,
+//! operators and hostile input.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test are part of the test")]
+
+mod allow_list;
+mod common;
+mod ingress;
