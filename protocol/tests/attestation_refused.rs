@@ -132,6 +132,15 @@ fn every_rule_has_its_cases() {
 }
 
 #[test]
+fn the_document_for_strangers_has_every_step() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/verify.md");
+    let text = fs::read_to_string(path).unwrap();
+    let (steps, _) = text.split_once("\n## Constants\n").unwrap();
+    let number = |line: &str| line.split_once(". ")?.0.parse::<u8>().ok();
+    assert!(steps.lines().filter_map(number).eq(1..=35));
+}
+
+#[test]
 fn every_document_is_refused_for_its_rule_and_no_other() {
     compare(|case, demands| {
         verify(&case.document, &case.root, case.at_unix, demands, &mut ChainCache::new(0))
