@@ -58,8 +58,8 @@ install_python() {
 }
 
 need_package() {
-  [ "$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends "$1" >>"$CACHE/apt.log" 2>&1 ||
-    die "the Debian package $1 is missing" "apt-get install $1"
+  if [ "$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends "$1" >>"$CACHE/apt.log" 2>&1; then return 0; fi
+  die "the Debian package $1 is missing" "apt-get install $1"
 }
 
 # build_simulator: the programs that run on loopback, with the simulated security module.
