@@ -95,26 +95,29 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> Option<Source> {
-        Some(Source::of(text.parse().unwrap()))
+    fn source(text: &str) -> Source {
+        Source::of(text.parse().unwrap())
     }
 
     #[test]
     fn places_are_bounded_in_all_and_per_address() {
         let admission = Arc::new(Admission::default());
-        let first = admission.admit(source("192.0.2.1"), 3, 1).unwrap();
-        assert_eq!(admission.admit(source("192.0.2.1"), 3, 1).unwrap_err(), Refused::PerAddress);
-        let _second = admission.admit(source("192.0.2.2"), 3, 1).unwrap();
+        let first = admission.admit(Some(source("192.0.2.1")), 3, 1).unwrap();
+        assert_eq!(
+            admission.admit(Some(source("192.0.2.1")), 3, 1).unwrap_err(),
+            Refused::PerAddress
+        );
+        let _second = admission.admit(Some(source("192.0.2.2")), 3, 1).unwrap();
         let _third = admission.admit(None, 3, 1).unwrap();
-        assert_eq!(admission.admit(source("192.0.2.3"), 3, 1).unwrap_err(), Refused::Total);
+        assert_eq!(admission.admit(Some(source("192.0.2.3")), 3, 1).unwrap_err(), Refused::Total);
         drop(first);
-        let _again = admission.admit(source("192.0.2.1"), 3, 1).unwrap();
+        let _again = admission.admit(Some(source("192.0.2.1")), 3, 1).unwrap();
     }
 
     #[test]
     fn nothing_is_remembered_of_who_left() {
         let admission = Arc::new(Admission::default());
-        drop(admission.admit(source("192.0.2.1"), 3, 1).unwrap());
+        drop(admission.admit(Some(source("192.0.2.1")), 3, 1).unwrap());
         assert!(admission.lock().by_source.is_empty());
         assert_eq!(admission.lock().total, 0);
     }

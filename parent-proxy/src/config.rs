@@ -118,7 +118,7 @@ impl Config {
                 return Err(Mistakes(vec![Mistake { at: String::new(), what }]));
             }
         };
-        let beside = path.parent().unwrap_or(Path::new(""));
+        let beside = path.parent().unwrap_or_else(|| Path::new(""));
         let config = Self::parse(&text, beside, &mut mistakes);
         match config {
             Some(config) if mistakes.is_empty() => Ok(config),
@@ -272,12 +272,11 @@ fn address(section: &mut Section, key: &str, mistakes: &mut Vec<Mistake>) -> Opt
 
 /// An address that can be dialled.
 fn target(section: &mut Section, key: &str, mistakes: &mut Vec<Mistake>) -> Option<Address> {
-    match address(section, key, mistakes)? {
-        Address::Vsock { cid: Address::CID_ANY, .. } | Address::Tcp { port: 0, .. } => {
-            section.wrong(key, "can be listened on but not dialled", mistakes)
-        }
-        at => Some(at),
+    let at = address(section, key, mistakes)?;
+    if matches!(at, Address::Vsock { cid: Address::CID_ANY, .. } | Address::Tcp { port: 0, .. }) {
+        return section.wrong(key, "can be listened on but not dialled", mistakes);
     }
+    Some(at)
 }
 
 fn read_bounded(path: &Path) -> io::Result<String> {

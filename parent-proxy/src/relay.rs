@@ -75,14 +75,14 @@ where
             }
             let sent = out.poll(&mut near, &mut far, cx, scratch, back.phase);
             if let Some(fault) = out.fault {
-                lost = lost.or(Some(fault.side(End::NearLost, End::FarLost)));
+                lost.get_or_insert_with(|| fault.side(End::NearLost, End::FarLost));
                 if fault == Fault::Read {
                     back.discard();
                 }
             }
             let received = back.poll(&mut far, &mut near, cx, scratch, out.phase);
             if let Some(fault) = back.fault {
-                lost = lost.or(Some(fault.side(End::FarLost, End::NearLost)));
+                lost.get_or_insert_with(|| fault.side(End::FarLost, End::NearLost));
                 if fault == Fault::Read && out.phase == Phase::Copying {
                     out.discard();
                     cx.waker().wake_by_ref();

@@ -55,10 +55,10 @@ impl Section {
 
     /// A table, or `None` if there is none.
     pub fn section(&mut self, key: &str, mistakes: &mut Vec<Mistake>) -> Option<Self> {
-        match self.table.remove(key)? {
-            Value::Table(table) => Some(Self { path: self.at(key), table }),
-            _ => self.wrong(key, "must be a table", mistakes),
+        if let Value::Table(table) = self.table.remove(key)? {
+            return Some(Self { path: self.at(key), table });
         }
+        self.wrong(key, "must be a table", mistakes)
     }
 
     /// The tables of `[[key]]`; none where the key is absent.
@@ -83,19 +83,20 @@ impl Section {
         let mut out = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
             let path = format!("{}[{index}]", self.at(key));
-            match item {
-                Value::Table(table) => out.push(Self { path, table }),
-                _ => mistakes.push(Mistake { at: path, what: "must be a table".to_owned() }),
+            if let Value::Table(table) = item {
+                out.push(Self { path, table });
+            } else {
+                mistakes.push(Mistake { at: path, what: "must be a table".to_owned() });
             }
         }
         out
     }
 
     pub fn string(&mut self, key: &str, mistakes: &mut Vec<Mistake>) -> Option<String> {
-        match self.table.remove(key)? {
-            Value::String(text) => Some(text),
-            _ => self.wrong(key, "must be a string", mistakes),
+        if let Value::String(text) = self.table.remove(key)? {
+            return Some(text);
         }
+        self.wrong(key, "must be a string", mistakes)
     }
 
     pub fn required(&mut self, key: &str, mistakes: &mut Vec<Mistake>) -> Option<String> {
@@ -107,10 +108,8 @@ impl Section {
     }
 
     pub fn boolean(&mut self, key: &str, mistakes: &mut Vec<Mistake>) -> Option<bool> {
-        match self.table.remove(key)? {
-            Value::Boolean(value) => Some(value),
-            _ => self.wrong(key, "must be true or false", mistakes),
-        }
+        let value = self.table.remove(key)?.as_bool();
+        value.or_else(|| self.wrong(key, "must be true or false", mistakes))
     }
 
     pub fn integer<T: TryFrom<i64> + PartialOrd + fmt::Display>(
@@ -119,10 +118,7 @@ impl Section {
         range: &RangeInclusive<T>,
         mistakes: &mut Vec<Mistake>,
     ) -> Option<T> {
-        let value = match self.table.remove(key)? {
-            Value::Integer(value) => T::try_from(value).ok(),
-            _ => None,
-        };
+        let value = self.table.remove(key)?.as_integer().and_then(|value| T::try_from(value).ok());
         let within = value.filter(|value| range.contains(value));
         if within.is_none() {
             let what = format!("must be an integer from {} to {}", range.start(), range.end());

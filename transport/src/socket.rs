@@ -39,7 +39,7 @@ fn register(socket: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>>
 #[derive(Debug)]
 pub(crate) struct Socket {
     /// `None` only if it could not be registered again.
-    socket: Option<AsyncFd<OwnedFd>>,
+    registered: Option<AsyncFd<OwnedFd>>,
     /// Not read from yet: the reactor has not said anything either.
     fresh: bool,
     /// Registered for writing as well.
@@ -59,7 +59,7 @@ impl Socket {
     /// As [`accepted`](Self::accepted), for one whose peer has hardly spoken yet.
     pub(crate) fn connected(socket: OwnedFd, short_read_is_last: bool) -> io::Result<Self> {
         Ok(Self {
-            socket: Some(register(socket, Interest::READABLE)?),
+            registered: Some(register(socket, Interest::READABLE)?),
             fresh: false,
             waits_to_write: false,
             short_read_is_last,
@@ -82,7 +82,7 @@ impl Socket {
                 socket.writable().await?.retain_ready();
                 rustix::net::sockopt::socket_error(socket.get_ref())??;
                 Ok(Self {
-                    socket: Some(socket),
+                    registered: Some(socket),
                     fresh: false,
                     waits_to_write: true,
                     short_read_is_last,
@@ -94,7 +94,7 @@ impl Socket {
     }
 
     fn get(&self) -> io::Result<&AsyncFd<OwnedFd>> {
-        self.socket.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.registered.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     pub(crate) fn poll_read(
@@ -161,9 +161,9 @@ impl Socket {
     /// Registers for writing too. The old registration dies with its wakers, so
     /// whoever waits to read is called to wait on the new one.
     fn wait_to_write(&mut self) -> io::Result<()> {
-        if let Some(socket) = self.socket.take() {
+        if let Some(socket) = self.registered.take() {
             let both = Interest::READABLE | Interest::WRITABLE;
-            self.socket = Some(register(socket.into_inner(), both)?);
+            self.registered = Some(register(socket.into_inner(), both)?);
         }
         self.waits_to_write = true;
         if let Some(reader) = self.reader.take() {
@@ -177,7 +177,7 @@ impl Socket {
     }
 
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsyncFd::as_fd)
+        self.registered.as_ref().map(AsyncFd::as_fd)
     }
 }
 

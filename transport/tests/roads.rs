@@ -87,6 +87,37 @@ async fn vsock_loopback_half_closes_both_ways() {
     half_closes_both_ways(&address("vsock://any:52002"), Side::Enclave, Side::Parent).await;
 }
 
+/// Reader and writer of one stream in two tasks, both directions full: the
+/// first write that blocks must not lose the reader that waits meanwhile.
+#[tokio::test]
+async fn split_halves_in_two_tasks_never_lose_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let unix = address(&format!("unix://{}/u.sock", dir.path().display()));
+    let hybrid = address(&format!("hvsock://{}/h.sock:52", dir.path().display()));
+    for listen in [address("tcp://127.0.0.1:0"), unix, hybrid] {
+        let (_listener, accepted, dialled) = pair(&listen, Side::Enclave, Side::Parent).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for stream in [accepted, dialled] {
+            let (mut from, mut to) = tokio::io::split(stream);
+            tasks.spawn(async move {
+                let mut all = Vec::new();
+                from.read_to_end(&mut all).await.unwrap();
+                all.len()
+            });
+            tasks.spawn(async move {
+                // Lets every reader wait first.
+                tokio::task::yield_now().await;
+                to.write_all(&vec![3; 8 * BULK_LEN]).await.unwrap();
+                to.shutdown().await.unwrap();
+                8 * BULK_LEN
+            });
+        }
+        while let Some(len) = soon(tasks.join_next()).await {
+            assert_eq!(len.unwrap(), 8 * BULK_LEN, "{listen}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn writes_towards_an_enclave_are_at_most_16_kib() {
     let dir = tempfile::tempdir().unwrap();

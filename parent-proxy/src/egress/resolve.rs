@@ -77,15 +77,14 @@ pub async fn connect(
     timeouts: &Timeouts,
     resolver: &Resolver,
 ) -> Result<Stream, EgressOutcome> {
-    let addresses = match allowed.connect_to {
-        Some(at) => vec![at],
-        None => {
-            let found = timeout(timeouts.lookup, resolver.look_up(target))
-                .await
-                .map_err(|_| EgressOutcome::LookupTimeout)?
-                .map_err(|_| EgressOutcome::LookupFailed)?;
-            permitted(found, allowed.private_ok)?
-        }
+    let addresses = if let Some(at) = allowed.connect_to {
+        vec![at]
+    } else {
+        let found = timeout(timeouts.lookup, resolver.look_up(target))
+            .await
+            .map_err(|_| EgressOutcome::LookupTimeout)?
+            .map_err(|_| EgressOutcome::LookupFailed)?;
+        permitted(found, allowed.private_ok)?
     };
     dial_first(&addresses, timeouts.connect).await
 }
@@ -154,10 +153,10 @@ const fn is_public_v6(ip: Ipv6Addr) -> bool {
     matches!(ip.segments(), [0x2000..=0x3fff, ..])
         && !matches!(
             ip.segments(),
-            [0x2001, 0..=0x01ff, ..]        // protocol assignments: Teredo, ORCHID, benchmarks
-                | [0x2001, 0x0db8, ..]      // documentation
-                | [0x2002, ..]              // 6to4: holds an IPv4 address of anybody's choice
-                | [0x3ffe | 0x3fff, ..] // 6bone, documentation
+            // Protocol assignments (Teredo, ORCHID, benchmarks) and documentation.
+            [0x2001, 0..=0x01ff | 0x0db8, ..]
+                // 6to4, which holds an IPv4 address of anybody's choice; 6bone; documentation.
+                | [0x2002 | 0x3ffe | 0x3fff, ..]
         )
 }
 

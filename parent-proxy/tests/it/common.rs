@@ -15,11 +15,11 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
-use transport::proxy_v2::{self, Header};
+use transport::proxy_v2;
 use transport::{Address, Listener, Side, Stream};
 
 /// Long enough for any state to be reached; no test expects it to pass.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// A running proxy, and everything it wrote to its log.
 pub(crate) struct Proxy {
@@ -35,12 +35,10 @@ pub(crate) struct Proxy {
 /// A configuration whose listeners are free ports, with `more` at its end.
 /// `{dir}` in it is the proxy's own folder.
 pub(crate) fn config(ingress: &[&str], more: &str) -> String {
-    let mut text = String::new();
-    for enclave in ingress {
-        text.push_str(&format!(
-            "[[ingress]]\nlisten = \"tcp://127.0.0.1:0\"\nenclave = \"{enclave}\"\n"
-        ));
-    }
+    let road = |enclave: &&str| {
+        format!("[[ingress]]\nlisten = \"tcp://127.0.0.1:0\"\nenclave = \"{enclave}\"\n")
+    };
+    let mut text: String = ingress.iter().map(road).collect();
     let admin =
         "[admin]\nlisten = \"tcp://127.0.0.1:0\"\nenclave_health = \"unix://{dir}/h.sock\"\n";
     if !more.contains("[admin]") {
@@ -171,7 +169,7 @@ impl Proxy {
     pub(crate) fn metric(&self, sample: &str) -> u64 {
         let (_, text) = self.admin("/metrics");
         let line = text.lines().find_map(|line| line.strip_prefix(sample));
-        line.unwrap_or_else(|| panic!("no {sample}")).trim().parse().unwrap()
+        line.expect(sample).trim().parse().unwrap()
     }
 
     /// Waits until a metric has a value.
@@ -206,10 +204,9 @@ pub(crate) fn until(mut holds: impl FnMut() -> bool, told: impl Fn() -> String) 
         }
         thread::sleep(Duration::from_millis(10));
     }
-    panic!("{}", told());
+    assert!(holds(), "{}", told());
 }
 
-#[expect(clippy::disallowed_methods, reason = "the client of a test is nobody's dialler")]
 pub(crate) fn connect(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
@@ -237,11 +234,14 @@ pub(crate) enum Behaviour {
     Health(u16),
 }
 
+/// The client that a connection's header named, and how much was read.
+pub(crate) type Seen = (Option<SocketAddr>, usize);
+
 /// An enclave in this process, and what it saw.
 pub(crate) struct Enclave {
     runtime: tokio::runtime::Runtime,
     pub(crate) address: String,
-    pub(crate) seen: Arc<Mutex<Vec<(Option<SocketAddr>, usize)>>>,
+    pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Enclave {
@@ -262,25 +262,22 @@ impl Enclave {
                 let seen = Arc::clone(&seen);
                 connections.spawn(async move {
                     let mut stream = stream;
-                    let client = match behaviour {
-                        Behaviour::Health(_) => None,
-                        _ => proxy_v2::read(&mut stream).await.ok().and_then(|h| h.client()),
+                    let client = if matches!(behaviour, Behaviour::Health(_)) {
+                        None
+                    } else {
+                        proxy_v2::read(&mut stream).await.ok().and_then(|h| h.client())
                     };
                     let read = serve(stream, behaviour).await.unwrap_or(usize::MAX);
                     seen.lock().unwrap().push((client, read));
                 });
             }
         };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "ends with the runtime, which is the test's"
-        )]
         drop(enclave.runtime.spawn(accepting));
         enclave
     }
 
     /// Waits until so many connections are over.
-    pub(crate) fn wait_for(&self, connections: usize) -> Vec<(Option<SocketAddr>, usize)> {
+    pub(crate) fn wait_for(&self, connections: usize) -> Vec<Seen> {
         until(
             || self.seen.lock().unwrap().len() >= connections,
             || format!("{:?}", self.seen.lock().unwrap()),
@@ -321,9 +318,4 @@ async fn serve(mut stream: Stream, behaviour: Behaviour) -> std::io::Result<usiz
 async fn read_all(stream: &mut Stream) -> std::io::Result<usize> {
     let mut all = Vec::new();
     stream.read_to_end(&mut all).await
-}
-
-/// The header that says `client`.
-pub(crate) fn header(client: SocketAddr, at: SocketAddr) -> Vec<u8> {
-    proxy_v2::encode(&Header::Proxied { source: client, destination: at })
 }

@@ -116,7 +116,7 @@ fn five_hundred_aborted_connections_leave_no_descriptor() {
             match index % 3 {
                 0 => {}
                 1 => echo(client, b"hello"),
-                _ => client.write_all(&[1; 50_000]).unwrap(),
+                _ => client.write_all(&vec![1; 50_000]).unwrap(),
             }
             set_socket_linger(&*client, Some(Duration::ZERO)).unwrap();
         }
@@ -174,12 +174,16 @@ fn one_address_cannot_take_more_than_its_share() {
     let more = "[limits]\ningress_connections = 5\ningress_connections_per_address = 3\n";
     let proxy = Proxy::start(tempfile::tempdir().unwrap(), &config(&[&enclave.address], more));
     let mut clients: Vec<_> = (0..3).map(|_| connect(proxy.customer())).collect();
-    clients.iter_mut().for_each(|client| echo(client, b"in"));
+    for client in &mut clients {
+        echo(client, b"in");
+    }
 
     assert!(is_over(&mut connect(proxy.customer())));
     proxy.wait_for_metric("pa_proxy_ingress_connections_total{outcome=\"refused_address\"}", 1);
     // The others are untouched, and a freed place is taken again.
-    clients.iter_mut().for_each(|client| echo(client, b"still in"));
+    for client in &mut clients {
+        echo(client, b"still in");
+    }
     clients.truncate(2);
     proxy.wait_for_metric(OPEN, 2);
     echo(&mut connect(proxy.customer()), b"in again");
@@ -193,7 +197,9 @@ fn the_total_is_bounded_too() {
     let more = "[limits]\ningress_connections = 2\n";
     let proxy = Proxy::start(tempfile::tempdir().unwrap(), &config(&[&enclave.address], more));
     let mut clients: Vec<_> = (0..2).map(|_| connect(proxy.customer())).collect();
-    clients.iter_mut().for_each(|client| echo(client, b"in"));
+    for client in &mut clients {
+        echo(client, b"in");
+    }
     assert!(is_over(&mut connect(proxy.customer())));
     proxy.wait_for_metric("pa_proxy_ingress_connections_total{outcome=\"refused_total\"}", 1);
 }
@@ -251,10 +257,11 @@ fn a_client_that_does_not_read_costs_nobody_else_anything() {
     let mut stuck = connect(proxy.customer());
     stuck.set_nonblocking(true).unwrap();
     // Writes until every queue between here and the enclave is full.
+    let full_write = vec![5; 65_536];
     let mut full = 0;
     until(
         || {
-            full = match stuck.write(&[5; 65_536]) {
+            full = match stuck.write(&full_write) {
                 Ok(_) => 0,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => full + 1,
                 Err(error) => panic!("{error}"),

@@ -3,6 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test are part of the test")]
 
+mod admin;
 mod allow_list;
 mod common;
+mod egress;
 mod ingress;
+mod lifecycle;
+mod relay;
+mod vsock;
