@@ -5,7 +5,7 @@
 //! * 1 to 9, `cose`: the envelope;
 //! * 10 to 21, `document`: the payload's fields;
 //! * 22 to 28, `chain` and `certificate`: from the pinned root to the signing key
-//!   (29: no revocation list is consulted, AWS publishes none);
+//!   (29: no revocation list is consulted, as in AWS's own process);
 //! * 8: the signature over the payload;
 //! * 30 to 34, `policy` and [`Evidence`]: measurements, debug mode, nonce, bindings, age;
 //! * 35 everywhere: bounded input, bounded work, no panic.
@@ -106,7 +106,8 @@ pub struct Policy<'a> {
 
 impl<'a> Policy<'a> {
     /// `deployment` are the bytes of the configuration that the document must vouch for,
-    /// `nonce` the challenge that was sent for this document alone.
+    /// `nonce` the challenge that was sent for this document alone. `max_age` counts in whole
+    /// seconds.
     pub const fn new(
         root: &'a Root,
         pcrs: ExpectedPcrs<'a>,
@@ -145,6 +146,7 @@ struct Evidence {
     module_id: String,
     timestamp: UnixMillis,
     pcrs: Vec<(u8, Pcr)>,
+    nonce: Vec<u8>,
     encryption_key: EnclavePublicKey,
     user_data: UserData,
 }
@@ -173,6 +175,16 @@ macro_rules! accessors {
             /// A register, if the document has it.
             pub fn pcr(&self, index: u8) -> Option<&Pcr> {
                 self.0.pcrs.iter().find(|(at, _)| *at == index).map(|(_, pcr)| pcr)
+            }
+
+            /// Every register of the document, by index.
+            pub fn pcrs(&self) -> impl Iterator<Item = (u8, &Pcr)> {
+                self.0.pcrs.iter().map(|(index, pcr)| (*index, pcr))
+            }
+
+            /// The challenge, which was compared with the policy's.
+            pub fn nonce(&self) -> &[u8] {
+                &self.0.nonce
             }
 
             /// The enclave's X25519 key.
@@ -301,6 +313,7 @@ impl Evidence {
             module_id: read.module_id.to_owned(),
             timestamp: UnixMillis(read.timestamp),
             pcrs: read.pcrs.iter().map(|(index, pcr)| (index, *pcr)).collect(),
+            nonce: read.nonce.unwrap_or_default().to_vec(),
             encryption_key,
             user_data,
         })

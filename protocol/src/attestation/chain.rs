@@ -16,7 +16,6 @@ const AUTHORITIES_MAX: usize = 4;
 /// The last authority of a bundle that verified.
 #[derive(Clone, Debug)]
 struct Authority {
-    bundle: [u8; 32],
     /// When every certificate of the bundle is valid.
     validity: Validity,
     subject: Vec<u8>,
@@ -28,7 +27,7 @@ struct Authority {
 /// Keyed by the hash of root and bundle; times are checked again at each use.
 #[derive(Clone, Debug)]
 pub struct ChainCache {
-    kept: Vec<Authority>,
+    kept: Vec<([u8; 32], Authority)>,
     len_max: usize,
 }
 
@@ -39,17 +38,14 @@ impl ChainCache {
     }
 
     fn find(&self, bundle: &[u8; 32]) -> Option<&Authority> {
-        self.kept.iter().find(|kept| kept.bundle == *bundle)
+        self.kept.iter().find(|(kept, _)| kept == bundle).map(|(_, authority)| authority)
     }
 
-    fn keep(&mut self, authority: Authority) {
-        if self.len_max == 0 {
-            return;
-        }
+    fn keep(&mut self, bundle: [u8; 32], authority: Authority) {
         if self.kept.len() >= self.len_max {
             self.kept.remove(0);
         }
-        self.kept.push(authority);
+        self.kept.push((bundle, authority));
     }
 }
 
@@ -64,7 +60,7 @@ pub(super) fn verify<P: P384>(
     if bundle.first() != Some(&root) {
         return Err(Error::Root); // 22
     }
-    let id = bundle_id(bundle);
+    let id = (cache.len_max > 0).then(|| bundle_id(bundle));
     let target = Certificate::read(document.certificate)?;
     target.may_sign()?;
     // 25a: the document's own time lies within the target's.
@@ -74,11 +70,11 @@ pub(super) fn verify<P: P384>(
     }
 
     let walked;
-    let known = cache.find(&id);
+    let known = id.as_ref().and_then(|id| cache.find(id));
     let authority = if let Some(authority) = known {
         authority
     } else {
-        walked = walk::<P>(bundle, document.certificate, &target, id, at)?;
+        walked = walk::<P>(bundle, document.certificate, &target, at)?;
         &walked
     };
     if !authority.validity.contains(at) {
@@ -88,11 +84,11 @@ pub(super) fn verify<P: P384>(
     if !target.is_signed_by::<P>(&authority.key) {
         return Err(Error::CertificateForm); // 24
     }
-    let key = *target.key();
-    if cache.find(&id).is_none() {
-        cache.keep(authority.clone());
+    if let (Some(id), None) = (id, known) {
+        let authority = authority.clone();
+        cache.keep(id, authority);
     }
-    Ok(key)
+    Ok(*target.key())
 }
 
 /// Every authority in its place, cheap checks before signatures.
@@ -100,7 +96,6 @@ fn walk<P: P384>(
     bundle: &[&[u8]],
     target_der: &[u8],
     target: &Certificate<'_>,
-    id: [u8; 32],
     at: i64,
 ) -> Result<Authority, Error> {
     for (index, certificate) in bundle.iter().enumerate() {
@@ -132,7 +127,7 @@ fn walk<P: P384>(
         }
     }
     let last = chain.last().ok_or(Error::CaBundle)?;
-    Ok(Authority { bundle: id, validity, subject: last.subject().to_vec(), key: *last.key() })
+    Ok(Authority { validity, subject: last.subject().to_vec(), key: *last.key() })
 }
 
 /// A wrong name under the right signature is a fault of the certificate (24); without it the

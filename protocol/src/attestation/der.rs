@@ -1,49 +1,110 @@
-//! Whether bytes are DER, as far as their shape alone tells (X.690 §10 and §11): `x509-parser`
-//! reads some of BER as well, and two encodings of one certificate are one too many.
+//! DER (X.690 §10 and §11): whether bytes are it, as far as their shape alone tells, and the
+//! objects in them one after another.
+
+pub(super) const BOOLEAN: u8 = 0x01;
+pub(super) const INTEGER: u8 = 0x02;
+pub(super) const BIT_STRING: u8 = 0x03;
+pub(super) const OCTET_STRING: u8 = 0x04;
+pub(super) const NULL: u8 = 0x05;
+pub(super) const OID: u8 = 0x06;
+pub(super) const UTC_TIME: u8 = 0x17;
+pub(super) const GENERALIZED_TIME: u8 = 0x18;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const SET: u8 = 0x31;
 
 /// Deepest nesting: a certificate has about eight levels.
 const DEPTH_MAX: u8 = 16;
+
+/// Objects that follow one another, in bytes that [`is_der`] accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Objects<'b>(&'b [u8]);
+
+impl<'b> Objects<'b> {
+    pub(super) const fn of(content: &'b [u8]) -> Self {
+        Self(content)
+    }
+
+    /// The content of an object that fills `bytes`.
+    pub(super) fn only(bytes: &'b [u8], kind: u8) -> Option<Self> {
+        let mut objects = Self(bytes);
+        let content = objects.content(kind)?;
+        objects.end()?;
+        Some(Self(content))
+    }
+
+    /// The content of the next object, if it is of this kind.
+    pub(super) fn content(&mut self, kind: u8) -> Option<&'b [u8]> {
+        let (found, content, rest) = split(self.0)?;
+        (found == kind).then(|| self.0 = rest)?;
+        Some(content)
+    }
+
+    /// The content of the next object, of whatever kind.
+    pub(super) fn any(&mut self) -> Option<&'b [u8]> {
+        let (_, content, rest) = split(self.0)?;
+        self.0 = rest;
+        Some(content)
+    }
+
+    /// The next object, if it is of this kind.
+    pub(super) fn whole(&mut self, kind: u8) -> Option<&'b [u8]> {
+        let before = self.0;
+        self.content(kind)?;
+        before.get(..before.len().checked_sub(self.0.len())?)
+    }
+
+    /// That nothing is left.
+    pub(super) const fn end(&self) -> Option<()> {
+        if self.0.is_empty() { Some(()) } else { None }
+    }
+}
 
 /// Whether `bytes` are exactly one object in DER.
 pub(super) fn is_der(bytes: &[u8]) -> bool {
     matches!(object(bytes, DEPTH_MAX), Some([]))
 }
 
-/// Reads one object and returns what is behind it.
-fn object(bytes: &[u8], depth: u8) -> Option<&[u8]> {
-    let depth = depth.checked_sub(1)?;
-    let (len, rest) = match bytes {
-        [_, len @ 0..=0x7f, rest @ ..] | [_, 0x81, len @ 0x80..=0xff, rest @ ..] => {
-            (usize::from(*len), rest)
+/// The first object's tag and content, and what is behind it.
+fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (kind, len, rest) = match bytes {
+        [kind, len @ 0..=0x7f, rest @ ..] | [kind, 0x81, len @ 0x80..=0xff, rest @ ..] => {
+            (*kind, usize::from(*len), rest)
         }
-        [_, 0x82, high @ 1..=0xff, low, rest @ ..] => {
-            (usize::from(u16::from_be_bytes([*high, *low])), rest)
+        [kind, 0x82, high @ 1..=0xff, low, rest @ ..] => {
+            (*kind, usize::from(u16::from_be_bytes([*high, *low])), rest)
         }
         _ => return None,
     };
-    let (mut content, rest) = rest.split_at_checked(len)?;
-    let sound = match (bytes.first()?, content) {
-        (0x01, content) => matches!(content, [0x00 | 0xff]),
-        (0x02, content) => match content {
+    let (content, rest) = rest.split_at_checked(len)?;
+    Some((kind, content, rest))
+}
+
+/// Checks one object and returns what is behind it.
+fn object(bytes: &[u8], depth: u8) -> Option<&[u8]> {
+    let depth = depth.checked_sub(1)?;
+    let (kind, mut content, rest) = split(bytes)?;
+    let sound = match (kind, content) {
+        (BOOLEAN, content) => matches!(content, [0x00 | 0xff]),
+        (INTEGER, content) => match content {
             [] => false,
             [0x00, next, ..] => *next >= 0x80,
             [0xff, next, ..] => *next < 0x80,
             _ => true,
         },
-        (0x03, content) => match content {
+        (BIT_STRING, content) => match content {
             [0, ..] => true,
             [unused @ 1..=7, .., last] => last.trailing_zeros() >= u32::from(*unused),
             _ => false,
         },
-        (0x05, content) => content.is_empty(),
-        (0x17, content) => is_time(content, 12),
-        (0x18, content) => is_time(content, 14),
+        (NULL, content) => content.is_empty(),
+        (UTC_TIME, content) => is_time(content, 12),
+        (GENERALIZED_TIME, content) => is_time(content, 14),
         // Strings in pieces, sequences and sets that are none, the end of an indefinite length.
         (0x00 | 0x10 | 0x11 | 0x20..=0x2f | 0x32..=0x3f, _) => false,
         // Tag numbers above 30 occur in no certificate.
         (kind, _) => kind & 0x1f != 0x1f,
     };
-    if bytes.first()? & 0x20 != 0 {
+    if kind & 0x20 != 0 {
         while !content.is_empty() {
             content = object(content, depth)?;
         }

@@ -1,5 +1,7 @@
 //! The payload: one map of nine known fields, steps 10 to 21.
 
+use minicbor::Decoder;
+
 use super::cbor::{Fault, MapLen, Reader};
 use super::error::AttestationError as Error;
 
@@ -61,6 +63,11 @@ struct Fields<'b> {
 
 impl<'b> Document<'b> {
     pub(super) fn read(payload: &'b [u8]) -> Result<Self, Error> {
+        Self::read_fields(payload)
+            .map_err(|error| if is_nitro_tpm(payload) { Error::NitroTpm } else { error }) // 21
+    }
+
+    fn read_fields(payload: &'b [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(payload);
         let len = reader.any_map().map_err(|_| Error::PayloadForm)?; // 10
         let mut fields = Fields::default();
@@ -134,8 +141,7 @@ impl<'b> Fields<'b> {
                 once(self.nonce.as_ref())?;
                 self.nonce = Some(Nullable(optional(reader, Error::UserDataOrNonce)?)); // 20
             }
-            "nitrotpm_pcrs" => return Err(Error::NitroTpm), // 21
-            _ => return Err(Error::Fields),                 // 11
+            _ => return Err(Error::Fields), // 11
         }
         Ok(())
     }
@@ -153,6 +159,23 @@ impl<'b> Fields<'b> {
             nonce: self.nonce.and_then(|field| field.0),
         })
     }
+}
+
+/// Whether what was refused is another kind of document under the same root: it says which.
+fn is_nitro_tpm(payload: &[u8]) -> bool {
+    let mut reader = Decoder::new(payload);
+    let (mut tpm, mut pcrs) = (false, false);
+    if reader.map().is_err() {
+        return false;
+    }
+    while let Ok(key) = reader.str() {
+        tpm |= key == "nitrotpm_pcrs";
+        pcrs |= key == "pcrs";
+        if reader.skip().is_err() {
+            break;
+        }
+    }
+    tpm && !pcrs
 }
 
 fn read_pcrs<'b>(reader: &mut Reader<'b>) -> Result<Pcrs<'b>, Error> {

@@ -225,6 +225,8 @@ def certificate(
     inner=ECDSA_SHA384,
     outer=ECDSA_SHA384,
     key_info=None,
+    subject_item=None,
+    extensions_item=None,
     serial_der=None,
     tbs_end=b"",
     tbs_long=False,
@@ -260,9 +262,9 @@ def certificate(
         inner,
         name(issuer),
         times or sequence(utc(since), utc(until)),
-        name(subject or level),
+        subject_item or name(subject or level),
         key_info or spki(private),
-        der(0xA3, sequence(*listed)),
+        extensions_item or der(0xA3, sequence(*listed)),
         tbs_end,
         long_form=tbs_long,
     )
@@ -763,7 +765,7 @@ def syntax():
     tpm = fields(pcrs=None)
     tpm.insert(3, (text("nitrotpm_pcrs"), pcr_map({i: pcr(i) for i in range(24)})))
     refuse(21, "tpm-definite", "the same in a definite map, 24 registers", of(cmap(tpm)))
-    refuse(21, "both", "nitrotpm_pcrs beside pcrs", of(payload(nitrotpm_pcrs=pcr_map(PCRS))))
+    refuse(11, "tpm-and-pcrs", "nitrotpm_pcrs beside pcrs", of(payload(nitrotpm_pcrs=pcr_map(PCRS))))
 
 
 def certificates():
@@ -887,6 +889,26 @@ def forms():
     form("serial-empty", "an empty serial", leaf={"serial_der": der(0x02)})
     form("serial-text", "a serial as text", leaf={"serial_der": der(0x0C, b"17")})
     form("boolean", "BER: true as 1", leaf={"constraints_critical": False, "more": [sequence(oid("1.3.6.1.4.1.1"), b"\x01\x01\x01", octets(b""))]})
+    whole_extension = extension(BASIC_CONSTRAINTS, constraints(False), True), extension(KEY_USAGE, usage(DIGITAL_SIGNATURE))
+    listed = sequence(*whole_extension)
+    form("extensions-end", "an item behind the list of extensions", leaf={"extensions_item": der(0xA3, listed, b"\x05\x00")})
+    form("extensions-twice", "the list of extensions twice", leaf={"tbs_end": der(0xA3, listed)})
+    form("extensions-bare", "extensions in no list", leaf={"extensions_item": der(0xA3, *whole_extension)})
+    odd = [
+        ("end", "an item behind an extension's value", sequence(oid("1.3.6.1.4.1.1"), octets(b""), b"\x05\x00")),
+        ("value-twice", "an extension with two values", sequence(oid("1.3.6.1.4.1.1"), octets(b""), octets(b""))),
+        ("value-missing", "an extension without a value", sequence(oid("1.3.6.1.4.1.1"))),
+        ("critical-integer", "an extension critical by an integer", sequence(oid("1.3.6.1.4.1.1"), integer(1), octets(b""))),
+        ("oid-missing", "an extension without its name", sequence(octets(b""))),
+    ]
+    for word, rule, one in odd:
+        form(f"extension-{word}", rule, leaf={"more": [one]})
+    moments = utc(SPAN["leaf"][0]), utc(SPAN["leaf"][1])
+    form("validity-end", "an item behind the end of validity", leaf={"times": sequence(*moments, b"\x05\x00")})
+    form("validity-third", "three times of validity", leaf={"times": sequence(*moments, moments[1])})
+    form("key-end", "an item behind the key", leaf={"key_info": sequence(sequence(EC_KEY, P384), bits(point(key("leaf"))), b"\x05\x00")})
+    form("name-item", "a name of something else", leaf={"subject_item": sequence(integer(1))})
+    form("name-end", "a name with an item behind a value", leaf={"subject_item": sequence(der(0x31, sequence(oid("2.5.4.3"), der(0x0C, b"leaf"), b"\x05\x00")))})
     nested = b""
     for _ in range(40):
         nested = sequence(nested)
