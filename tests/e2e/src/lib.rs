@@ -5,6 +5,13 @@
 //! processes when it is dropped. Programs come from `target/sim` (built by the scripts), so that
 //! building a test never replaces the program a measurement was taken of.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test harness fails by panicking and tells its skips"
+)]
+
 pub mod process;
 pub mod wire;
 pub mod world;

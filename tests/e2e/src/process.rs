@@ -55,7 +55,7 @@ impl Process {
     pub fn terminate(&mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         // It may have ended by itself.
-        drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap_or(());
         for _ in 0..LOOKS {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();

@@ -28,13 +28,21 @@ impl Tap {
         let kept = Arc::clone(&connections);
         thread::spawn(move || {
             for client in listener.incoming() {
-                let (Ok(client), Ok(server)) = (client, TcpStream::connect(target)) else { continue };
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(target)) else {
+                    continue;
+                };
                 let recorded = Arc::new(Mutex::new(Recorded::default()));
                 kept.lock().unwrap().push(Arc::clone(&recorded));
                 let (client2, server2) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let up = Arc::clone(&recorded);
-                thread::spawn(move || copy(client, server, |bytes| up.lock().unwrap().to_server.extend(bytes)));
-                thread::spawn(move || copy(server2, client2, |bytes| recorded.lock().unwrap().to_client.extend(bytes)));
+                thread::spawn(move || {
+                    copy(client, server, |bytes| up.lock().unwrap().to_server.extend(bytes));
+                });
+                thread::spawn(move || {
+                    copy(server2, client2, |bytes| {
+                        recorded.lock().unwrap().to_client.extend(bytes);
+                    });
+                });
             }
         });
         Self { addr, connections }

@@ -1,0 +1,394 @@
+//! One whole set of programs on loopback, with a folder, sockets and logs of its own.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::{root, simulator};
+
+/// How the parent reaches the enclave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Road {
+    Tcp,
+    Unix,
+    /// Hybrid vsock: what Firecracker and QEMU's vhost device speak.
+    Hybrid,
+    /// The kernel's vsock, looped back.
+    Vsock,
+}
+
+/// What a world is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub scenario: &'static str,
+    pub road: Road,
+    /// Permissions of every key at the exchange, in the simulator's words.
+    pub permissions: &'static str,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { scenario: "deposit", road: Road::Unix, permissions: "read" }
+    }
+}
+
+/// The programs, running.
+#[derive(Debug)]
+pub struct World {
+    pub dir: TempDir,
+    /// Where customers connect.
+    pub service: SocketAddr,
+    /// Where the proxy's health and metrics are.
+    pub admin: SocketAddr,
+    /// What the simulator said of itself.
+    pub exchange: Value,
+    pub enclave: Process,
+    pub proxy: Process,
+    pub simulator: Process,
+}
+
+impl World {
+    /// Starts everything and waits until the enclave serves.
+    pub fn start(options: Options) -> Self {
+        let dir = tempfile::Builder::new().prefix("pa-e2e-").tempdir().unwrap();
+        let path = dir.path();
+        let mut exchange_sim = start_simulator(path, options);
+        let announced = path.join("exchange-sim.json");
+        let exchange = exchange_sim
+            .wait_for("its address", || serde_json::from_slice(&fs::read(&announced).ok()?).ok());
+        let (service, admin) = (free_port(), free_port());
+        let places = Places::of(options.road, path);
+        let config = write_proxy_config(path, &places, service, admin, &exchange);
+        let mut proxy = {
+            let mut command = Command::new(simulator("parent-proxy"));
+            command.arg("--config").arg(config);
+            Process::start("parent-proxy", command, path)
+        };
+        proxy.wait_for("its administration port", || TcpStream::connect(admin).ok());
+        let mut enclave = Process::start("enclave-app", enclave_command(path, &places), path);
+        enclave.wait_for("health", || (get(admin, "/health").0 == 200).then_some(()));
+        let measured = Command::new(simulator("enclave-app"))
+            .args(["measurements", "--image-config"])
+            .arg(image_config())
+            .output()
+            .unwrap();
+        fs::write(path.join("measurements.json"), measured.stdout).unwrap();
+        let world = Self { dir, service, admin, exchange, enclave, proxy, simulator: exchange_sim };
+        world.write_accounts("accounts.json", 0);
+        world
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The API key and secret of one account at the exchange.
+    pub fn key(&self, account: usize) -> (String, String) {
+        let key = &self.exchange["keys"][account];
+        let text = |name: &str| key[name].as_str().unwrap().to_owned();
+        (text("api_key"), text("api_secret"))
+    }
+
+    /// An accounts file with the keys of one account of the exchange.
+    pub fn write_accounts(&self, name: &str, account: usize) {
+        let (api_key, api_secret) = self.key(account);
+        let accounts = serde_json::json!({"accounts": [{
+            "label": "main", "venue": "binance", "market": "spot",
+            "credentials": {"api_key": api_key, "api_secret": api_secret},
+            "symbols": ["ETHUSDT"],
+        }]});
+        self.write_secret(name, accounts.to_string().as_bytes());
+    }
+
+    /// A file that only its owner may read.
+    pub fn write_secret(&self, name: &str, bytes: &[u8]) {
+        use std::os::unix::fs::OpenOptionsExt;
+        fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.path(name))
+            .unwrap()
+            .write_all(bytes)
+            .unwrap();
+    }
+
+    /// The scenario's clock, as the customer reads it.
+    pub fn clock(&self) -> String {
+        format!("http://{}/clock", self.exchange["control"].as_str().unwrap())
+    }
+
+    /// Tells the simulator something.
+    pub fn control(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
+        let address = self.exchange["control"].as_str().unwrap().parse().unwrap();
+        request(address, method, path, &body.to_string())
+    }
+
+    /// Runs `perfagg` with a command and its options.
+    pub fn perfagg(&self, args: &[&str]) -> Ran {
+        Ran(Command::new(simulator("perfagg"))
+            .current_dir(self.dir.path())
+            .args(args)
+            .output()
+            .unwrap())
+    }
+
+    /// Runs a command that names a service, with what this world's customer demands of it.
+    pub fn at_service(&self, args: &[&str]) -> Ran {
+        self.at(self.service, args)
+    }
+
+    /// The same at another address.
+    pub fn at(&self, service: SocketAddr, args: &[&str]) -> Ran {
+        let (url, clock) = (format!("https://{service}"), self.clock());
+        let (verb, rest) = args.split_first().unwrap();
+        let demands = [
+            "--url",
+            &url,
+            "--clock",
+            &clock,
+            "--root",
+            "root.der",
+            "--measurements",
+            "measurements.json",
+        ];
+        self.perfagg(&[&[*verb], demands.as_slice(), rest].concat())
+    }
+
+    /// Makes a portfolio key and opens a session with it.
+    pub fn connect(&self) -> Ran {
+        if !self.path("portfolio.key").exists() {
+            self.perfagg(&["keygen", "--out", "portfolio.key"]).succeeded();
+        }
+        self.at_service(&[
+            "connect",
+            "--accounts",
+            "accounts.json",
+            "--portfolio-key",
+            "portfolio.key",
+            "--session-file",
+            "session.json",
+            "--ttl",
+            "7d",
+        ])
+    }
+
+    /// Waits for the scenario's end and fetches the report.
+    pub fn report(&self, after: &str) -> Ran {
+        self.perfagg(&[
+            "report",
+            "--session-file",
+            "session.json",
+            "--after",
+            after,
+            "--wait",
+            "50s",
+        ])
+    }
+
+    /// Everything the programs have written, and what the proxy's metrics say.
+    pub fn said(&self) -> String {
+        [
+            self.enclave.text(),
+            self.proxy.text(),
+            self.simulator.text(),
+            get(self.admin, "/metrics").1,
+            get(self.admin, "/health").1,
+        ]
+        .concat()
+    }
+}
+
+/// A finished command.
+#[derive(Debug)]
+pub struct Ran(pub Output);
+
+impl Ran {
+    pub fn code(&self) -> i32 {
+        self.0.status.code().unwrap_or(-1)
+    }
+
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    #[track_caller]
+    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "an assertion")]
+    pub fn succeeded(self) -> Self {
+        assert_eq!(self.code(), 0, "{}{}", self.out(), self.err());
+        self
+    }
+
+    #[track_caller]
+    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "an assertion")]
+    pub fn failed_with(self, code: i32) -> Self {
+        assert_eq!(self.code(), code, "{}{}", self.out(), self.err());
+        self
+    }
+}
+
+/// The scenario file of a name.
+pub fn scenario(name: &str) -> PathBuf {
+    root().join("tests/exchange-sim/scenarios").join(format!("{name}.json"))
+}
+
+fn image_config() -> PathBuf {
+    root().join("enclave-app/image.toml")
+}
+
+struct Places {
+    ingress: [String; 2],
+    health: [String; 2],
+    egress: [String; 2],
+}
+
+impl Places {
+    /// What the proxy is told, and what the enclave is told.
+    fn of(road: Road, dir: &Path) -> Self {
+        let both = |address: String| [address.clone(), address];
+        let dir = dir.display();
+        match road {
+            Road::Unix => Self {
+                ingress: both(format!("unix://{dir}/in")),
+                health: both(format!("unix://{dir}/health")),
+                egress: both(format!("unix://{dir}/out")),
+            },
+            Road::Tcp => Self {
+                ingress: both(format!("tcp://{}", free_port())),
+                health: both(format!("tcp://{}", free_port())),
+                egress: both(format!("tcp://{}", free_port())),
+            },
+            Road::Vsock => {
+                let pair = |port: u32, parent_listens: bool| {
+                    let (any, near) = (format!("vsock://any:{port}"), format!("vsock://1:{port}"));
+                    if parent_listens { [any, near] } else { [near, any] }
+                };
+                Self {
+                    ingress: pair(5900, false),
+                    health: pair(5902, false),
+                    egress: pair(5901, true),
+                }
+            }
+            // Each of the enclave's listeners stands in for a device of its own.
+            Road::Hybrid => Self {
+                ingress: both(format!("hvsock://{dir}/in.sock:5000")),
+                health: both(format!("hvsock://{dir}/health.sock:5002")),
+                egress: both(format!("hvsock://{dir}/out.sock:5001")),
+            },
+        }
+    }
+}
+
+fn start_simulator(dir: &Path, options: Options) -> Process {
+    let file = scenario(options.scenario);
+    let mut command = Command::new(simulator("exchange-sim"));
+    command.arg("--scenario").arg(&file).arg("--out").arg(dir).args([
+        "--request-weight",
+        "1000000",
+        "--sapi-ip-weight",
+        "1000000",
+        "--sapi-uid-weight",
+        "100000000",
+    ]);
+    let scenario: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let accounts: std::collections::BTreeSet<_> = scenario["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|event| event["account"].as_str())
+        .collect();
+    for account in accounts {
+        command.arg("--permissions").arg(format!("{account}={}", options.permissions));
+    }
+    Process::start("exchange-sim", command, dir)
+}
+
+fn enclave_command(dir: &Path, places: &Places) -> Command {
+    let mut command = Command::new(simulator("enclave-app"));
+    command
+        .args(["--listen", &places.ingress[1], "--health-listen", &places.health[1]])
+        .args(["--egress", &places.egress[1], "--scenario-clock", "--image-config"])
+        .arg(image_config())
+        .arg("--exchange-root")
+        .arg(dir.join("exchange-root.pem"))
+        .arg("--nsm-root-out")
+        .arg(dir.join("root.der"));
+    command
+}
+
+fn write_proxy_config(
+    dir: &Path,
+    places: &Places,
+    service: SocketAddr,
+    admin: SocketAddr,
+    exchange: &Value,
+) -> PathBuf {
+    let to = exchange["listen"].as_str().unwrap();
+    #[expect(clippy::format_collect, reason = "three lines")]
+    let hosts: String = exchange["hosts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|host| {
+            format!(
+                "[[host]]\nname = {host}\nport = 443\nprivate_ok = true\nconnect_to = \"{to}\"\n"
+            )
+        })
+        .collect();
+    fs::write(dir.join("allow-list.toml"), hosts).unwrap();
+    fs::copy(root().join("enclave-app/deployment.json"), dir.join("deployment.json")).unwrap();
+    let config = format!(
+        "[[ingress]]\nlisten = \"tcp://{service}\"\nenclave = \"{}\"\n\
+         [egress]\nlisten = \"{}\"\nallow_list = \"allow-list.toml\"\n\
+         [deployment]\npath = \"{}\"\n\
+         [admin]\nlisten = \"tcp://{admin}\"\nenclave_health = \"{}\"\n",
+        places.ingress[0],
+        places.egress[0],
+        dir.join("deployment.json").display(),
+        places.health[0],
+    );
+    let path = dir.join("parent-proxy.toml");
+    fs::write(&path, config).unwrap();
+    path
+}
+
+/// An address nobody listens on. Another process may take it before we do; then the program
+/// that was to have it says so and the test fails by name.
+pub fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A plain GET: status and body; status 0 if nobody answers.
+pub fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    request(address, "GET", path, "")
+}
+
+fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
+    let exchange = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(address)?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = exchange().unwrap_or_default();
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    (status, body)
+}
