@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use crate::image_config::Firewall;
+use crate::image_config::{Firewall, SecurityModule};
 use crate::limits::ADDRESSES_MAX;
 
 /// What limits are counted by.
@@ -51,6 +51,7 @@ pub struct Addresses {
     open_max: usize,
     connections: DefaultKeyedRateLimiter<Origin>,
     requests: DefaultKeyedRateLimiter<Origin>,
+    documents: DefaultKeyedRateLimiter<Origin>,
     remembered_max: usize,
 }
 
@@ -74,14 +75,16 @@ impl Drop for Counted {
 }
 
 impl Addresses {
-    pub fn new(limits: &Firewall) -> Self {
+    pub fn new(limits: &Firewall, module: &SecurityModule) -> Self {
         let quota =
             |per_minute: NonZeroU32| Quota::per_minute(per_minute).allow_burst(limits.burst);
+        let documents = Quota::per_minute(module.documents_per_address_per_min);
         Self {
             open: Mutex::default(),
             open_max: limits.connections_per_address_max,
             connections: RateLimiter::keyed(quota(limits.connections_per_address_per_min)),
             requests: RateLimiter::keyed(quota(limits.requests_per_address_per_min)),
+            documents: RateLimiter::keyed(documents.allow_burst(module.burst_per_address)),
             remembered_max: ADDRESSES_MAX,
         }
     }
@@ -106,9 +109,15 @@ impl Addresses {
         self.allows(&self.requests, origin)
     }
 
+    /// Whether `origin` may ask for another attestation document now: the
+    /// module serves everybody, and is slower than everything else.
+    pub fn may_attest(&self, origin: Origin) -> bool {
+        self.allows(&self.documents, origin)
+    }
+
     /// Forgets addresses that have been quiet.
     pub fn sweep(&self) {
-        for limiter in [&self.connections, &self.requests] {
+        for limiter in [&self.connections, &self.requests, &self.documents] {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
@@ -129,16 +138,23 @@ impl Addresses {
 mod tests {
     use super::*;
 
-    fn limits() -> Firewall {
+    fn addresses() -> Addresses {
         let few = NonZeroU32::new(3).unwrap();
-        Firewall {
+        let module = SecurityModule {
+            documents_per_sec: few,
+            burst: few,
+            documents_per_address_per_min: NonZeroU32::MIN,
+            burst_per_address: NonZeroU32::MIN,
+        };
+        let firewall = Firewall {
             connections_max: 10,
             connections_per_address_max: 2,
             requests_max: 10,
             connections_per_address_per_min: NonZeroU32::MIN,
             requests_per_address_per_min: NonZeroU32::MIN,
             burst: few,
-        }
+        };
+        Addresses::new(&firewall, &module)
     }
 
     fn origin(text: &str) -> Origin {
@@ -147,7 +163,7 @@ mod tests {
 
     #[test]
     fn one_address_does_not_use_up_anothers_share() {
-        let addresses = Addresses::new(&limits());
+        let addresses = addresses();
         let (one, other) = (origin("192.0.2.1"), origin("192.0.2.2"));
         assert!((0..3).all(|_| addresses.may_request(one)));
         assert!(!addresses.may_request(one));
@@ -156,8 +172,18 @@ mod tests {
     }
 
     #[test]
+    fn documents_are_counted_apart() {
+        let addresses = addresses();
+        let one = origin("192.0.2.1");
+        assert!(addresses.may_attest(one));
+        assert!(!addresses.may_attest(one));
+        assert!(addresses.may_request(one));
+        assert!(addresses.may_attest(origin("192.0.2.2")));
+    }
+
+    #[test]
     fn connections_are_counted_while_they_are_open() {
-        let addresses = Arc::new(Addresses::new(&limits()));
+        let addresses = Arc::new(addresses());
         let one = origin("192.0.2.1");
         let first = addresses.connect(one).unwrap();
         let second = addresses.connect(one).unwrap();
@@ -179,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_full_memory_refuses_strangers() {
-        let mut addresses = Addresses::new(&limits());
+        let mut addresses = addresses();
         addresses.remembered_max = 2;
         assert!(addresses.may_request(origin("192.0.2.1")));
         assert!(addresses.may_request(origin("192.0.2.2")));

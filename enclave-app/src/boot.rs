@@ -148,7 +148,7 @@ async fn serve(config: &Config) -> Result<Stop, BootError> {
         notary: Arc::clone(&notary),
         entropy,
         counters: Arc::clone(&counters),
-        addresses: Arc::new(Addresses::new(&image.firewall)),
+        addresses: Arc::new(Addresses::new(&image.firewall, &image.security_module)),
         requests_max: image.firewall.requests_max,
     };
     let listener = Listener::bind(&config.listen, Side::Enclave).await.step("listen")?;

@@ -23,7 +23,8 @@ mod health;
 mod openapi;
 mod report;
 mod sessions;
-#[cfg(all(test, feature = "simulator"))]
+#[cfg(test)]
+#[cfg(feature = "simulator")]
 mod tests;
 
 use std::sync::Arc;

@@ -64,6 +64,8 @@ pub struct Firewall {
 pub struct SecurityModule {
     pub documents_per_sec: NonZeroU32,
     pub burst: NonZeroU32,
+    pub documents_per_address_per_min: NonZeroU32,
+    pub burst_per_address: NonZeroU32,
 }
 
 /// Everything that is wrong with the file. Names fields, quotes no value.
@@ -136,6 +138,8 @@ struct FirewallTable {
 struct SecurityModuleTable {
     documents_per_sec: u32,
     burst: u32,
+    documents_per_address_per_min: u32,
+    burst_per_address: u32,
 }
 
 /// Collects mistakes while values are taken.
@@ -201,18 +205,7 @@ impl File {
                 ping: mistakes.seconds("polling.ping_secs", self.polling.ping_secs, 5..=300),
             },
             firewall: self.firewall.check(&mut mistakes),
-            security_module: SecurityModule {
-                documents_per_sec: mistakes.number(
-                    "security_module.documents_per_sec",
-                    self.security_module.documents_per_sec,
-                    1..=10_000,
-                ),
-                burst: mistakes.number(
-                    "security_module.burst",
-                    self.security_module.burst,
-                    1..=10_000,
-                ),
-            },
+            security_module: self.security_module.check(&mut mistakes),
         };
         if mistakes.0.is_empty() {
             Ok(config)
@@ -247,6 +240,29 @@ impl FirewallTable {
                 1..=10_000_000,
             ),
             burst: mistakes.number("firewall.burst", self.burst, 1..=1_000_000),
+        }
+    }
+}
+
+impl SecurityModuleTable {
+    fn check(&self, mistakes: &mut Mistakes) -> SecurityModule {
+        SecurityModule {
+            documents_per_sec: mistakes.number(
+                "security_module.documents_per_sec",
+                self.documents_per_sec,
+                1..=10_000,
+            ),
+            burst: mistakes.number("security_module.burst", self.burst, 1..=10_000),
+            documents_per_address_per_min: mistakes.number(
+                "security_module.documents_per_address_per_min",
+                self.documents_per_address_per_min,
+                1..=10_000_000,
+            ),
+            burst_per_address: mistakes.number(
+                "security_module.burst_per_address",
+                self.burst_per_address,
+                1..=10_000,
+            ),
         }
     }
 }

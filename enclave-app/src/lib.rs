@@ -55,7 +55,8 @@ pub mod report;
 pub mod server;
 pub mod sessions;
 pub mod supervisor;
-#[cfg(all(test, feature = "simulator"))]
+#[cfg(test)]
+#[cfg(feature = "simulator")]
 mod testing;
 pub mod tls;
 

@@ -22,6 +22,10 @@ fn main() -> ExitCode {
         Ok(task) => task,
         Err(mistakes) => return fail(2, &mistakes.to_string()),
     };
+    #[cfg_attr(
+        not(feature = "simulator"),
+        expect(clippy::infallible_destructuring_match, reason = "simulator builds have two tasks")
+    )]
     let config = match task {
         Task::Serve(config) => config,
         #[cfg(feature = "simulator")]
@@ -40,7 +44,10 @@ fn main() -> ExitCode {
     match boot::run(&config) {
         Ok(Stop::Clean) => ExitCode::SUCCESS,
         Ok(Stop::Cut { .. } | Stop::Died { .. }) => ExitCode::FAILURE,
-        Err(error) => fail(1, &error.to_string()),
+        Err(error) => {
+            tracing::error!(%error, "cannot start");
+            ExitCode::FAILURE
+        }
     }
 }
 

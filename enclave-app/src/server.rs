@@ -178,5 +178,6 @@ async fn respond(
     Ok(response)
 }
 
-#[cfg(all(test, feature = "simulator"))]
+#[cfg(test)]
+#[cfg(feature = "simulator")]
 mod tests;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use exchanges::{Context, Market, Query, ReadOnlyKey, Reply, Venue};
 use http_body_util::BodyExt;
 use protocol::encoding::to_hex;
@@ -33,7 +33,8 @@ use crate::attest::Notary;
 use crate::clock::{Clock, ScenarioClock};
 use crate::counters::Counters;
 use crate::engine_api::{
-    AccountRefusal, CheckedAccount, Engine, EngineStatus, OpenedAccount, ReportRefusal,
+    AccountRefusal, AccountStatus, CheckedAccount, Engine, EngineStatus, OpenedAccount,
+    ReportRefusal,
 };
 use crate::entropy::Entropy;
 use crate::http::{self, Front};
@@ -80,9 +81,9 @@ pub(crate) fn read_only_key() -> ReadOnlyKey {
     let page = connector.read(&Query::Permissions, reply, &Context::default()).unwrap();
     page.facts
         .into_iter()
-        .find_map(|fact| match fact {
-            exchanges::Fact::Permissions(permissions) => permissions.confirm().ok(),
-            _ => None,
+        .find_map(|fact| {
+            let exchanges::Fact::Permissions(permissions) = fact else { return None };
+            permissions.confirm().ok()
         })
         .unwrap()
 }
@@ -127,7 +128,7 @@ impl Engine for FakeEngine {
 
     fn status(&self, session: &Session<Active>) -> EngineStatus {
         EngineStatus {
-            accounts: session.accounts().iter().map(|_| Default::default()).collect(),
+            accounts: session.accounts().iter().map(|_| AccountStatus::default()).collect(),
             coverage: Some("1".into()),
         }
     }
@@ -194,7 +195,7 @@ impl Enclave {
             notary,
             entropy,
             counters,
-            addresses: Arc::new(Addresses::new(&image.firewall)),
+            addresses: Arc::new(Addresses::new(&image.firewall, &image.security_module)),
             requests_max: image.firewall.requests_max,
         };
         let router = http::customers(&front);
@@ -232,7 +233,7 @@ impl Enclave {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: axum::http::HeaderMap,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 

@@ -11,21 +11,27 @@ use protocol::limits::{ATTESTATION_NONCE_LEN_MAX, ATTESTATION_NONCE_LEN_MIN};
 use super::Front;
 use super::error::{Refusal, RequestId};
 use super::firewall::refuse;
+use crate::addresses::Origin;
 use crate::engine_api::Signer as _;
 
 pub(super) async fn attestation(
     State(front): State<Front>,
     Extension(request_id): Extension<RequestId>,
+    origin: Option<Extension<Origin>>,
     uri: Uri,
 ) -> Response {
-    match attest(&front, uri.query()).await {
+    let origin = origin.map_or(Origin::Unknown, |Extension(origin)| origin);
+    match attest(&front, origin, uri.query()).await {
         Ok(body) => super::json(StatusCode::OK, body),
         Err(refusal) => refuse(&front, &refusal, &request_id).answer(&request_id),
     }
 }
 
-async fn attest(front: &Front, query: Option<&str>) -> Result<Vec<u8>, Refusal> {
+async fn attest(front: &Front, origin: Origin, query: Option<&str>) -> Result<Vec<u8>, Refusal> {
     let nonce = nonce_of(query).ok_or(Refusal::Form("nonce"))?;
+    if !front.addresses.may_attest(origin) {
+        return Err(Refusal::AddressLimit);
+    }
     let document = front.notary.session_document(&nonce).await.map_err(Refusal::Document)?;
     Ok(AttestationReply { document, key_bundle: front.notary.key_bundle() }.to_json())
 }

@@ -33,6 +33,7 @@ pub(super) async fn read(mut body: Body, len_max: usize) -> Result<Zeroizing<Vec
 mod tests {
     use std::convert::Infallible;
 
+    use axum::http::HeaderMap;
     use bytes::Bytes;
     use http_body_util::StreamBody;
     use hyper::body::Frame;
@@ -57,7 +58,7 @@ mod tests {
 
     #[tokio::test]
     async fn trailers_are_refused() {
-        let trailers = Frame::trailers(http::HeaderMap::new());
+        let trailers = Frame::trailers(HeaderMap::new());
         let read = read(frames(vec![data(3), trailers]), 7).await;
         assert_eq!(read.err(), Some(Refusal::Form("trailers")));
     }

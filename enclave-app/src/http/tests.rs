@@ -1,11 +1,12 @@
 //! The API from outside, router and all, without sockets.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderName, Request, StatusCode, Version};
 use protocol::attestation::{self, ExpectedPcrs, Policy, Root};
 use protocol::category::Category;
 use protocol::encoding::to_hex;
@@ -85,6 +86,27 @@ async fn documents_are_limited_for_everybody() {
 }
 
 #[tokio::test]
+async fn one_address_does_not_use_up_everybodys_documents() {
+    let enclave = Enclave::with_image(|image| {
+        image.security_module.documents_per_address_per_min = NonZeroU32::MIN;
+        image.security_module.burst_per_address = NonZeroU32::new(4).unwrap();
+    })
+    .await;
+    let from = async |last: u8| {
+        let target = format!("/attestation?nonce={}", "ab".repeat(32));
+        let mut request = Request::get(target).body(Body::empty()).unwrap();
+        let address = std::net::IpAddr::from([192, 0, 2, last]);
+        request.extensions_mut().insert(crate::addresses::Origin::of(Some(address)));
+        enclave.ask(request).await
+    };
+    for _ in 0..4 {
+        assert_eq!(from(1).await.status, StatusCode::OK);
+    }
+    assert_eq!(from(1).await.refusal(), (429, "throttled"));
+    assert_eq!(from(2).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn health_tells_that_it_is_simulated_and_nothing_else() {
     let enclave = Enclave::new().await;
     let answer = enclave.get("/health").await;
@@ -119,7 +141,7 @@ async fn the_whole_life_of_a_session() {
     let answer = owner.ask(&enclave, "GET", "/v1/session/report").await;
     assert_eq!(owner.read(&answer), b"{\"report\":1}");
 
-    let session = enclave.engine.live.lock().unwrap()[0].clone();
+    let session = Arc::clone(&enclave.engine.live.lock().unwrap()[0]);
     let answer = owner.ask(&enclave, "DELETE", "/v1/session").await;
     let ended = Ended::from_json(&owner.read(&answer)).unwrap();
     assert_eq!((ended.ended, ended.at), (End::Revoked, START));
@@ -440,14 +462,14 @@ async fn the_form_of_a_request_is_strict() {
     let with_body = Request::get("/health").body(Body::from("x")).unwrap();
     assert_eq!(refused(with_body).await, (400, "invalid"));
     let mut old = get("/health".into());
-    *old.version_mut() = http::Version::HTTP_10;
+    *old.version_mut() = Version::HTTP_10;
     assert_eq!(refused(old).await, (400, "invalid"));
     let mut wide = get("/health".into());
     wide.headers_mut().insert("x-padding", "y".repeat(9000).parse().unwrap());
     assert_eq!(refused(wide).await, (431, "invalid"));
     let mut many = get("/health".into());
     for number in 0..40 {
-        let name: http::HeaderName = format!("x-{number}").parse().unwrap();
+        let name: HeaderName = format!("x-{number}").parse().unwrap();
         many.headers_mut().insert(name, "y".parse().unwrap());
     }
     assert_eq!(refused(many).await, (431, "invalid"));
@@ -600,7 +622,7 @@ async fn an_answer_opens_for_its_own_request_alone() {
 async fn expiry_refuses_at_once_and_wipes() {
     let enclave = Enclave::new().await;
     let mut owner: Owner = Customer::new(1).open(&enclave).await;
-    let session = enclave.engine.live.lock().unwrap()[0].clone();
+    let session = Arc::clone(&enclave.engine.live.lock().unwrap()[0]);
     enclave.wait(Duration::from_millis(3_599_999));
     assert_eq!(owner.ask(&enclave, "GET", "/v1/session").await.status, StatusCode::OK);
     enclave.wait(Duration::from_millis(1));

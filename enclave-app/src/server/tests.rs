@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use protocol::limits::ENVELOPE_JSON_LEN_MAX;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::{ClientConfig, DigitallySignedStruct, NamedGroup, ProtocolVersion, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
@@ -122,7 +122,7 @@ async fn tls_is_1_3_with_the_hybrid_group_and_the_attested_key() {
     let (stream, _) = tls(&enclave).await;
     let connection = stream.get_ref().1;
     assert_eq!(connection.protocol_version(), Some(ProtocolVersion::TLSv1_3));
-    let group = connection.negotiated_key_exchange_group().map(|group| group.name());
+    let group = connection.negotiated_key_exchange_group().map(SupportedKxGroup::name);
     assert_eq!(group, Some(NamedGroup::X25519MLKEM768));
     let certificate = connection.peer_certificates().unwrap().first().unwrap();
     let spki = webpki::EndEntityCert::try_from(certificate).unwrap().subject_public_key_info();
@@ -136,7 +136,7 @@ async fn a_client_without_the_hybrid_group_gets_x25519() {
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
     let stream = tls_with(stream, connector(provider)).await;
-    let group = stream.get_ref().1.negotiated_key_exchange_group().map(|group| group.name());
+    let group = stream.get_ref().1.negotiated_key_exchange_group().map(SupportedKxGroup::name);
     assert_eq!(group, Some(NamedGroup::X25519));
 }
 

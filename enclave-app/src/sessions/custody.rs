@@ -396,7 +396,8 @@ fn opened_message(session: &Session<super::Active>) -> OpenedSession {
     OpenedSession::new(session.id().clone(), session.expires_at(), session.portfolio_id(), accounts)
 }
 
-#[cfg(all(test, feature = "simulator"))]
+#[cfg(test)]
+#[cfg(feature = "simulator")]
 mod tests {
     use std::time::Duration;
 
@@ -472,7 +473,7 @@ mod tests {
             .map(|n| enclave.custody.table().reserve(protocol::portfolio::PortfolioId([n; 32])))
             .collect();
         assert_eq!(places.iter().filter(|place| place.is_ok()).count(), 200);
-        assert_eq!(places.last().map(|place| place.is_err()), Some(true));
+        assert_eq!(places.last().map(Result::is_err), Some(true));
         drop(places);
         assert!(enclave.custody.table().reserve(protocol::portfolio::PortfolioId([9; 32])).is_ok());
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::attestation::ChainCache;
 use protocol::attestation::internal::{self, Demands};
+use protocol::attestation::{AttestationError, ChainCache};
 use protocol::time::UnixMillis;
 use serde_cbor::Value;
 
@@ -38,7 +38,7 @@ fn verdict(
     let mut cache = ChainCache::new(0);
     internal::verify(document, &root, at_unix, Some(demands), &mut cache)
         .err()
-        .map(|error| error.step())
+        .map(AttestationError::step)
 }
 
 /// The payload's bytes and its fields.
@@ -57,9 +57,9 @@ fn field(fields: &std::collections::BTreeMap<Value, Value>, name: &str) -> Value
 fn registers(document: &[u8]) -> Vec<i128> {
     let Value::Map(pcrs) = field(&payload(document).1, "pcrs") else { panic!("pcrs") };
     pcrs.keys()
-        .map(|key| match key {
-            Value::Integer(index) => *index,
-            other => panic!("{other:?}"),
+        .map(|key| {
+            let Value::Integer(index) = key else { panic!("{key:?}") };
+            *index
         })
         .collect()
 }
