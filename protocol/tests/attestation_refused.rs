@@ -16,8 +16,8 @@ use protocol::encoding::{from_base64, from_hex};
 use serde_json::Value;
 
 /// Guards against a file that quietly holds less.
-const REFUSED: usize = 572;
-const ACCEPTED: usize = 93;
+const REFUSED: usize = 573;
+const ACCEPTED: usize = 94;
 /// Skew of a policy that names none, in seconds.
 const CLOCK_SKEW_S: u64 = 5;
 

@@ -2,7 +2,6 @@
 //! 26 to 28. Nothing else is read: no other algorithm, curve, version or encoding.
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 
 use super::der::{
     BIT_STRING, BOOLEAN, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, Objects, SEQUENCE, SET,
@@ -231,6 +230,8 @@ fn read_extensions(mut list: Objects<'_>) -> Option<Vec<Extension<'_>>> {
 /// As many as AWS's authorities have.
 const EXTENSIONS_USUAL: usize = 5;
 
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
 /// Seconds since the Unix epoch. That it is digits and a Z is known.
 fn read_time(from: &mut Objects<'_>) -> Option<i64> {
     let (year, rest) = if let Some(utc) = from.content(UTC_TIME) {
@@ -257,7 +258,8 @@ fn read_time(from: &mut Objects<'_>) -> Option<i64> {
         small(second)?,
         0,
     );
-    Some(TimeZone::UTC.to_timestamp(time.ok()?).ok()?.as_second())
+    // 9999-12-31T23:59:59Z, which means no end (RFC 5280 §4.1.2.5), is beyond jiff's instants.
+    Some(time.ok()?.duration_since(EPOCH).as_secs())
 }
 
 /// Two digits.

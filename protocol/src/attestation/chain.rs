@@ -110,13 +110,13 @@ fn walk<P: P384>(
     for (issuer, subject) in pairs().chain(chain.last().map(|last| (last, target))) {
         names_issuer::<P>(subject, issuer.subject(), issuer.key())?;
     }
-    if chain.len() > AUTHORITIES_MAX {
-        return Err(Error::TooMuchWork); // 35
-    }
     let mut validity = Validity { from: i64::MIN, to: i64::MAX };
     for (certificate, below) in chain.iter().zip((0..chain.len()).rev()) {
         certificate.may_certify(below)?;
         validity = validity.and(certificate.validity());
+    }
+    if chain.len() > AUTHORITIES_MAX {
+        return Err(Error::TooMuchWork); // 35
     }
     if !validity.contains(at) {
         return Err(Error::Validity); // 25, before any signature is paid for

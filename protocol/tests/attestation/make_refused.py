@@ -824,6 +824,8 @@ def certificates():
         long = chain(["root", *levels, "leaf"], **free5)
         refuse(35, identity, rule, document(long), root=long[0])
 
+    deep = chain(["root", "regional", "zonal", "instance", "extra", "leaf"])
+    refuse(26, "instance-path-len-below", "instance: pathLen 0 above a fifth authority", document(deep), root=deep[0])
     length("five", "five authorities, each in its place", "abcd")
     length("eight", "eight authorities", "abcdefg")
     length("ten", "ten authorities", "abcdefghi")
@@ -952,6 +954,7 @@ def forms():
     form("time-text", "a time as text", leaf={"times": sequence(utc(since), der(0x0C, b"260202000000Z"))})
     form("time-alone", "no end of validity", leaf={"times": sequence(utc(since))})
     accept("generalized-time", "24: times after 2049 have four digits", of_chain(instance={"times": sequence(utc(NOW - HOUR), generalized(4_000_000_000))}))
+    accept("no-end", "25: 9999-12-31T23:59:59Z, which RFC 5280 writes for no end", of_chain(instance={"times": sequence(utc(NOW - HOUR), generalized(253_402_300_799))}))
 
     def other_s(signature):
         r, s = decode_dss_signature(signature)
