@@ -13,6 +13,8 @@
 //! * A host is reached only if a connector declares it **and** the measured
 //!   `image.toml` lists it; the parent checks its own list again.
 //! * Certificates are judged by the security module's time.
+//! * An [`Http`] shares no connection with another, so what a session's
+//!   requests left in buffers goes when its client does.
 //!
 //! # What it does not give
 //!
@@ -77,13 +79,14 @@ impl Egress {
             bridge::serve(&path, host, &parts).map_err(EgressError::Sockets)?;
             sockets.insert(host, path);
         }
-        let tls = tls(&parts).map_err(EgressError::Tls)?;
+        let tls = tls(parts).map_err(EgressError::Tls)?;
         Ok(Arc::new(Self { sockets, dir, tls: Arc::new(tls) }))
     }
 
-    /// A client with connections of its own, which end when it is dropped.
-    pub fn http(&self) -> Http {
-        Http::new(&self.sockets, &self.tls)
+    /// A client for some of the hosts, with connections of its own, which end when it is dropped.
+    pub fn http(&self, hosts: &[&str]) -> Http {
+        let sockets = self.sockets.iter().filter(|(host, _)| hosts.contains(host));
+        Http::new(sockets.map(|(host, path)| (*host, path.clone())), &self.tls)
     }
 }
 
@@ -122,17 +125,17 @@ fn private_dir() -> io::Result<PathBuf> {
     Ok(dir)
 }
 
-fn tls(parts: &EgressParts) -> Result<ClientConfig, rustls::Error> {
+fn tls(parts: EgressParts) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
     #[cfg(feature = "simulator")]
-    let roots_given = parts.simulator.root.clone();
+    let roots_given = parts.simulator.root;
     #[cfg(not(feature = "simulator"))]
     let roots_given: Option<rustls_pki_types::CertificateDer<'static>> = None;
     match roots_given {
         Some(root) => roots.add(root)?,
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
     }
-    let time = Arc::new(TlsTime(Arc::clone(&parts.clock)));
+    let time = Arc::new(TlsTime(parts.clock));
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_details(provider, time)
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])?

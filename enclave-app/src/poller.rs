@@ -1,28 +1,32 @@
-//! The poller: every account of every session, once an interval.
+//! The poller: every account of every portfolio, once an interval.
 //!
 //! A portfolio has one task. Its rounds lie on a grid that begins with its first session, which
 //! spreads portfolios over the interval; all accounts of a round share its time. In a round:
 //!
-//! 1. accounts are asked side by side ([`account`]): balances, fills, transfers;
-//! 2. prices come from data shared by all sessions ([`market`]), for what is held;
+//! 1. accounts are asked side by side (`account`): balances, fills (`marks`), transfers;
+//! 2. prices come from data shared by all portfolios (`market`), for what is held;
 //! 3. prices, fills and flows, then snapshots go into the analytics ([`Portfolio`]).
 //!
-//! Everything that is sent goes through [`ask`]: limits, signature, retries, breaker, clock.
+//! Everything that is sent goes through `ask`: limits, signature, retries, breaker, clock.
 //!
 //! # Guarantees
 //!
 //! * A failed page is never an empty page: the account's snapshot is then marked incomplete, its
 //!   progress marks stay, and the next round asks again.
-//! * A session that ended is not polled: its round under way is dropped, with its connections.
+//! * A session that ended is not read with: its round under way is dropped, with its connections.
+//! * A round ends before the next one is due.
 
 mod account;
+mod admission;
 mod ask;
 mod breaker;
 mod convert;
 mod limiter;
 mod market;
+mod marks;
 #[cfg(feature = "simulator")]
 pub mod scenario;
+mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,11 +35,10 @@ use std::time::Duration;
 
 use analytics::text::Name;
 use async_trait::async_trait;
-use exchanges::{Context, ExchangeError, Fact, KeyRefused, Query};
-use futures_util::future::join_all;
+use exchanges::{Context, Price};
+use futures_util::future::{join_all, try_join_all};
 use protocol::portfolio::PortfolioId;
 use protocol::report_payload::{RateSource, SessionSpan};
-use protocol::session::{End, Identity, IdentityKind, Permission};
 use protocol::time::UnixMillis;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -48,9 +51,9 @@ use crate::engine_api::{
 use crate::portfolio::Portfolio;
 use crate::report;
 use crate::sessions::{Active, Session, Vault};
-use account::{Account, Cadence, Hand, Round};
-use ask::{AskError, Desk, Signed, refuses_key};
-use market::Markets;
+use account::{Account, Cadence, Hand, Lease, Round};
+use ask::{AskError, Desk};
+use market::{Markets, PublicData};
 
 /// Past this distance of an exchange's clock from ours nothing is signed: one of them is wrong.
 const CLOCK_DISTANCE_MS_MAX: u64 = 30_000;
@@ -58,6 +61,17 @@ const CLOCK_DISTANCE_MS_MAX: u64 = 30_000;
 const WITHDRAWALS_INTERVAL: Duration = Duration::from_hours(1);
 /// How often bank transfers are asked for: one call costs half of an account's minute.
 const FIAT_INTERVAL: Duration = Duration::from_hours(6);
+/// How often fills are looked for where nothing suggests any.
+const QUIET_INTERVAL: Duration = Duration::from_hours(1);
+/// How often an exchange's list of pairs is read for the sake of an asset it does not have.
+const UNLISTED_INTERVAL: Duration = Duration::from_hours(1);
+/// Portfolios remembered at once. Past it, those that nobody reads and that have the least
+/// history are forgotten: a new key costs nothing, a history cannot be made up.
+const PORTFOLIOS_MAX: usize = 10_000;
+
+/// What sessions may open here.
+const OFFERED: [(exchanges::Venue, exchanges::Market); 1] =
+    [(exchanges::Venue::Binance, exchanges::Market::Spot)];
 
 /// The engine behind the API.
 #[derive(Debug)]
@@ -67,13 +81,16 @@ pub struct Poller {
     parts: EngineParts,
     desk: Desk,
     markets: Markets,
-    portfolios: Mutex<HashMap<(PortfolioId, String), Arc<Cell>>>,
+    portfolios: Mutex<Portfolios>,
     sessions: Mutex<HashMap<u64, Live>>,
     stop: CancellationToken,
     numbers: AtomicU64,
     #[cfg(feature = "simulator")]
     rounds: scenario::Rounds,
 }
+
+/// By owner and base currency.
+type Portfolios = HashMap<(PortfolioId, String), Arc<Cell>>;
 
 /// A portfolio and its task.
 #[derive(Debug)]
@@ -91,14 +108,19 @@ struct Cell {
 struct Live {
     cell: Arc<Cell>,
     /// Names in the results, in the session's order.
-    names: Vec<Name>,
+    names: Vec<Option<Name>>,
     ended: CancellationToken,
 }
 
 impl Cell {
     fn portfolio(&self) -> MutexGuard<'_, Portfolio> {
-        self.portfolio.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.portfolio)
     }
+}
+
+/// What a lock guards here is whole between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Poller {
@@ -108,11 +130,10 @@ impl Poller {
             .into_iter()
             .filter(|(venue, _)| parts.deployment.serves(venue.name()))
             .collect();
-        let egress = Arc::clone(&parts.egress);
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
-            desk: Desk::new(Arc::clone(&parts.clock)),
-            markets: Markets::new(|| egress.http(), &offered),
+            desk: Desk::new(Arc::clone(&parts.clock), minutes(&parts)),
+            markets: Markets::new(&parts.egress, &offered),
             portfolios: Mutex::default(),
             sessions: Mutex::default(),
             stop: CancellationToken::new(),
@@ -127,7 +148,7 @@ impl Poller {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         #[cfg(feature = "simulator")]
         if let Some(clock) = self.parts.scenario.clone() {
-            let http = self.parts.egress.http();
+            let http = self.parts.egress.http(&[crate::egress::SCENARIO_HOST]);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.rounds.conduct(http, &clock) => stop.cancelled().await,
@@ -142,7 +163,7 @@ impl Poller {
     /// The portfolio of a session, made if this is its first.
     fn cell(&self, session: &Session<Active>) -> Option<Arc<Cell>> {
         let key = (session.portfolio_id(), session.base_currency().to_owned());
-        let mut portfolios = self.portfolios.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut portfolios = lock(&self.portfolios);
         if let Some(cell) = portfolios.get(&key) {
             return Some(Arc::clone(cell));
         }
@@ -160,12 +181,13 @@ impl Poller {
             running: Mutex::new(false),
             changed: Notify::new(),
         });
+        make_room(&mut portfolios, PORTFOLIOS_MAX);
         portfolios.insert(key, Arc::clone(&cell));
         Some(cell)
     }
 
     fn begin(&self, cell: &Arc<Cell>) {
-        let mut running = cell.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = lock(&cell.running);
         if *running {
             cell.changed.notify_one();
             return;
@@ -192,11 +214,11 @@ impl Poller {
                 () = clock.until(next) => {}
                 () = cell.changed.notified() => {}
             }
-            self.adopt(cell, &mut accounts);
+            adopt(cell, &mut accounts);
+            self.let_go(cell, &mut accounts);
             if accounts.is_empty() {
-                let mut running = cell.running.lock().unwrap_or_else(PoisonError::into_inner);
-                let joining = cell.joining.lock().unwrap_or_else(PoisonError::into_inner);
-                if joining.is_empty() {
+                let mut running = lock(&cell.running);
+                if lock(&cell.joining).is_empty() {
                     *running = false;
                     #[cfg(feature = "simulator")]
                     self.rounds.leave(cell.number);
@@ -208,46 +230,48 @@ impl Poller {
                 continue;
             }
             self.round(cell, &mut accounts, next).await;
+            self.let_go(cell, &mut accounts);
             #[cfg(feature = "simulator")]
             self.rounds.finish(cell.number, next);
             next = cell.portfolio().next_round(clock.now().max(next));
         }
     }
 
-    /// Takes joining accounts in and lets those go whose session has ended.
-    fn adopt(&self, cell: &Cell, accounts: &mut Vec<Account>) {
-        accounts.append(&mut cell.joining.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Accounts that no session reads any more leave together.
+    fn let_go(&self, cell: &Cell, accounts: &mut Vec<Account>) {
         let now = self.parts.clock.now();
-        accounts.retain(|account| {
-            let over = account.ended.is_cancelled() || account.session.is_expired(now);
-            if over {
-                let expired = account.session.is_expired(now);
-                let reason = if expired { End::Expired } else { End::Revoked };
-                cell.portfolio().leave(&account.name, now, reason);
-            }
-            !over
-        });
+        for account in accounts.iter_mut() {
+            account.drop_ended(now);
+        }
+        let gone: Vec<_> = accounts
+            .iter()
+            .filter_map(|account| Some((account.name.clone(), account.end()?)))
+            .collect();
+        if !gone.is_empty() {
+            accounts.retain(|account| account.end().is_none());
+            cell.portfolio().leave(&gone, now);
+        }
     }
 
-    async fn round(&self, cell: &Cell, accounts: &mut Vec<Account>, tick: UnixMillis) {
+    async fn round(&self, cell: &Cell, accounts: &mut [Account], tick: UnixMillis) {
         let rounds = accounts.iter_mut().map(|account| self.account_round(account, tick));
         let rounds: Vec<Option<Round>> = join_all(rounds).await;
-        let held: BTreeSet<String> =
-            accounts.iter().flat_map(Account::assets).cloned().collect();
-        let priced = self.feed_prices(cell, accounts, &held, tick).await;
+        let held: BTreeSet<String> = accounts.iter().flat_map(Account::assets).cloned().collect();
+        let mut complete = self.feed_prices(cell, accounts, &held, tick).await;
 
         let now = self.parts.clock.now();
         let mut portfolio = cell.portfolio();
         let next = portfolio.next_round(now.max(tick));
-        let mut complete = priced;
-        let mut refused = Vec::new();
-        let mut snapshots = Vec::new();
-        for (account, round) in accounts.iter().zip(rounds) {
-            let Some(round) = round else { continue };
-            for event in &round.events {
-                portfolio.feed(event);
+        for account in accounts.iter_mut() {
+            for event in account.take_events() {
+                portfolio.feed(&event);
             }
-            snapshots.extend(round.snapshot);
+        }
+        for (account, round) in accounts.iter_mut().zip(rounds) {
+            let Some(round) = round else { continue };
+            if let Some(snapshot) = &round.snapshot {
+                portfolio.feed(snapshot);
+            }
             complete &= round.error.is_none();
             portfolio.note(&account.name, |status: &mut AccountStatus| {
                 status.next_poll = Some(next);
@@ -260,30 +284,32 @@ impl Poller {
                 }
             });
             if round.refused {
-                refused.push(account.name.clone());
+                account.drop_refused();
+                info!("an exchange no longer accepts a key; it is not used any more");
             }
         }
-        for snapshot in &snapshots {
-            portfolio.feed(snapshot);
-        }
         portfolio.round_done(complete);
-        for name in &refused {
-            portfolio.leave(name, now, End::KeyRefused);
-            info!("an exchange no longer accepts an account's key; it is not polled any more");
-        }
-        drop(portfolio);
-        accounts.retain(|account| !refused.contains(&account.name));
     }
 
-    /// `None` if the session ended meanwhile.
+    /// `None` if every session that reads the account ended meanwhile.
     async fn account_round(&self, account: &mut Account, tick: UnixMillis) -> Option<Round> {
-        let of = account.session.accounts().get(account.index)?;
-        let public = self.markets.of(of.venue, of.market)?;
-        let hand = Hand { desk: &self.desk, public, cadence: self.cadence(), tick };
-        let ended = account.ended.clone();
-        tokio::select! {
-            () = ended.cancelled() => None,
-            round = account.round(hand) => Some(round),
+        loop {
+            let lease = account.newest()?;
+            let of = lease.session.accounts().get(lease.index)?;
+            let hand = Hand {
+                desk: &self.desk,
+                public: self.markets.of(of.venue, of.market)?,
+                cadence: self.cadence(),
+                tick,
+                patience: self.parts.image.polling.interval / 5 * 4,
+            };
+            let ended = lease.ended.clone();
+            tokio::select! {
+                () = ended.cancelled() => {}
+                round = account.round(hand) => return Some(round),
+            }
+            // Its connections held its key, and go with it at once.
+            account.drop_ended(self.parts.clock.now());
         }
     }
 
@@ -296,22 +322,20 @@ impl Poller {
         held: &BTreeSet<String>,
         tick: UnixMillis,
     ) -> bool {
-        let mut complete = true;
-        let mut sources = BTreeMap::new();
-        for account in accounts {
-            if let Some(of) = account.session.accounts().get(account.index) {
-                sources.extend(
-                    self.markets.of(of.venue, of.market).map(|data| ((of.venue, of.market), data)),
-                );
+        let mut venues = BTreeMap::new();
+        for lease in accounts.iter().filter_map(Account::newest) {
+            if let Some(of) = lease.session.accounts().get(lease.index) {
+                venues.insert((of.venue, of.market), self.markets.of(of.venue, of.market));
             }
         }
-        let wanted: BTreeSet<String> = {
-            let portfolio = cell.portfolio();
-            let base = std::iter::once(portfolio.base_currency.clone());
-            held.iter().cloned().chain(portfolio.pivots().map(str::to_owned)).chain(base).collect()
+        let (wanted, new) = {
+            let mut portfolio = cell.portfolio();
+            let wanted = portfolio.to_price(held);
+            let new = portfolio.newly_priced(&wanted);
+            (wanted, new)
         };
-        let new = cell.portfolio().newly_priced(&wanted);
-        for data in sources.into_values().chain(&self.markets.reference) {
+        let mut complete = true;
+        for data in venues.into_values().flatten().chain(&self.markets.reference) {
             let prices = match self.prices_of(data).await {
                 Ok(prices) => prices,
                 Err(error) => {
@@ -322,16 +346,24 @@ impl Poller {
             };
             let seen = self.parts.clock.now().max(tick);
             let last = prices.len().saturating_sub(1);
+            let mut portfolio = cell.portfolio();
             for (index, round) in prices.iter().enumerate() {
-                for price in round.all.iter() {
-                    let relevant = wanted.contains(&price.base) && wanted.contains(&price.quote);
+                let relevant = |price: &&Price| {
                     let first = new.contains(&price.base) || new.contains(&price.quote);
-                    if !relevant || (index < last && !first) {
-                        continue;
-                    }
+                    wanted.contains(&price.base)
+                        && wanted.contains(&price.quote)
+                        && (index == last || first)
+                };
+                for price in round.all.iter().filter(relevant) {
                     match convert::price(price, round.at.min(tick), seen) {
-                        Ok(event) => cell.portfolio().feed(&event),
+                        Ok(event) => portfolio.feed(&event),
                         Err(convert::NotCarried) => complete = false,
+                    }
+                    if self.markets.is_reference(data) {
+                        portfolio.note_source(RateSource {
+                            pair: format!("{}/{}", price.base, price.quote),
+                            source: exchanges::Venue::Kraken.to_string(),
+                        });
                     }
                 }
             }
@@ -339,12 +371,11 @@ impl Poller {
         complete
     }
 
-    async fn prices_of(&self, data: &market::PublicData) -> Result<Vec<market::Prices>, AskError> {
-        let reference = self.markets.reference.as_ref();
-        let context = if reference.is_some_and(|reference| std::ptr::eq(reference, data)) {
+    async fn prices_of(&self, data: &PublicData) -> Result<Vec<market::Prices>, AskError> {
+        let context = if self.markets.is_reference(data) {
             Arc::new(Context::default())
         } else {
-            data.context(&self.desk, false).await?
+            data.context(&self.desk, None).await?
         };
         data.prices(&self.desk, &context).await
     }
@@ -353,84 +384,52 @@ impl Poller {
         // A scenario's hours last a second: everything is asked for in every round.
         #[cfg(feature = "simulator")]
         if self.parts.scenario.is_some() {
-            return Cadence { withdrawals: Duration::ZERO, fiat: FIAT_INTERVAL };
+            let always = Duration::ZERO;
+            return Cadence { withdrawals: always, fiat: always, quiet: always, unlisted: always };
         }
-        Cadence { withdrawals: WITHDRAWALS_INTERVAL, fiat: FIAT_INTERVAL }
-    }
-
-    async fn check(
-        &self,
-        vault: &Vault,
-        index: usize,
-        account: &OpenedAccount,
-    ) -> Result<CheckedAccount, AccountRefusal> {
-        let label = || account.label.clone();
-        let not_offered = || AccountRefusal::NotOffered { label: label() };
-        let offered = self.markets.of(account.venue, account.market).is_some();
-        let connector = exchanges::connector(account.venue, account.market)
-            .filter(|_| offered)
-            .ok_or_else(not_offered)?;
-        let http = self.parts.egress.http();
-        let signed = Signed::Opening(vault, index);
-        let refused = |error: AskError| refusal(label(), error);
-        self.desk.read_clock(&http, connector).await.map_err(refused)?;
-        let context = Context::default();
-        let ask = |query| self.desk.all(&http, connector, query, signed, &context);
-        let permissions = ask(Query::Permissions)
-            .await
-            .map_err(refused)?
-            .into_iter()
-            .find_map(|fact| match fact {
-                Fact::Permissions(permissions) => Some(permissions),
-                _ => None,
-            })
-            .ok_or_else(|| AccountRefusal::Unproven { label: label() })?;
-        let proof = permissions.confirm().map_err(|refused| too_powerful(label(), refused))?;
-        let identity = ask(Query::AccountIdentity)
-            .await
-            .map_err(refused)?
-            .into_iter()
-            .find_map(|fact| match fact {
-                Fact::Identity(identity) => Some(identity),
-                _ => None,
-            })
-            .ok_or_else(|| AccountRefusal::Unavailable { label: label() })?;
-        let kind = match identity.kind {
-            exchanges::IdentityKind::Uid => IdentityKind::Uid,
-        };
-        Ok(CheckedAccount {
-            identity: Identity { kind, value: identity.value },
-            permissions: vec![Permission::Read],
-            proof,
-        })
+        Cadence {
+            withdrawals: WITHDRAWALS_INTERVAL,
+            fiat: FIAT_INTERVAL,
+            quiet: QUIET_INTERVAL,
+            unlisted: UNLISTED_INTERVAL,
+        }
     }
 }
 
-/// What sessions may open here.
-const OFFERED: [(exchanges::Venue, exchanges::Market); 1] =
-    [(exchanges::Venue::Binance, exchanges::Market::Spot)];
+/// How many minutes' allowance a round may use at once: a scenario's clock stands still in it.
+fn minutes(parts: &EngineParts) -> u32 {
+    #[cfg(feature = "simulator")]
+    if parts.scenario.is_some() {
+        return u32::try_from(parts.image.polling.interval.as_secs() / 60).unwrap_or(1).max(1);
+    }
+    let _ = parts;
+    1
+}
 
-fn too_powerful(label: String, refused: KeyRefused) -> AccountRefusal {
-    if refused.remove.is_empty() {
-        AccountRefusal::Unproven { label }
-    } else {
-        AccountRefusal::TooPowerful { label, remove: refused.remove }
+/// Takes joining accounts in; one that is polled already gets another lease.
+fn adopt(cell: &Cell, accounts: &mut Vec<Account>) {
+    for joining in lock(&cell.joining).drain(..) {
+        match accounts.iter_mut().find(|account| account.name == joining.name) {
+            Some(account) => account.join(joining),
+            None => accounts.push(joining),
+        }
     }
 }
 
-fn refusal(label: String, error: AskError) -> AccountRefusal {
-    match error {
-        AskError::Exchange(ExchangeError::InvalidCredentials) => {
-            AccountRefusal::Malformed { label }
-        }
-        AskError::Exchange(ExchangeError::KeyRefused(refused)) => too_powerful(label, refused),
-        error if refuses_key(&error) => AccountRefusal::KeyRefused { label },
-        AskError::OverLimit => AccountRefusal::Throttled { label },
-        error if error.category() == protocol::category::Category::Throttled => {
-            AccountRefusal::Throttled { label }
-        }
-        AskError::Vault(_) => AccountRefusal::Internal,
-        _ => AccountRefusal::Unavailable { label },
+/// Forgets the idle portfolio with the least history, if there are `max`.
+fn make_room(portfolios: &mut Portfolios, max: usize) {
+    if portfolios.len() < max {
+        return;
+    }
+    // The map's own reference is the only one to a portfolio that nobody reads.
+    let least = portfolios
+        .iter()
+        .filter(|(_, cell)| Arc::strong_count(cell) == 1)
+        .min_by_key(|(_, cell)| cell.portfolio().rounds_complete())
+        .map(|(key, _)| key.clone());
+    if let Some(key) = least {
+        portfolios.remove(&key);
+        warn!("too many portfolios; the idle one with the least history is forgotten");
     }
 }
 
@@ -441,11 +440,17 @@ impl Engine for Poller {
         vault: &Vault,
         accounts: &[OpenedAccount],
     ) -> Result<Vec<CheckedAccount>, AccountRefusal> {
-        let mut checked = Vec::with_capacity(accounts.len());
-        for (index, account) in accounts.iter().enumerate() {
-            checked.push(self.check(vault, index, account).await?);
-        }
-        Ok(checked)
+        let check = |(index, account): (usize, &OpenedAccount)| {
+            let offered = self.markets.of(account.venue, account.market).is_some();
+            let account = account.clone();
+            async move {
+                if !offered {
+                    return Err(AccountRefusal::NotOffered { label: account.label });
+                }
+                admission::check(&self.desk, &self.parts.egress, vault, index, &account).await
+            }
+        };
+        try_join_all(accounts.iter().enumerate().map(check)).await
     }
 
     fn start(&self, session: Arc<Session<Active>>) {
@@ -454,34 +459,26 @@ impl Engine for Poller {
             return;
         };
         let ended = CancellationToken::new();
-        let now = session.started_at();
-        let mut names = Vec::new();
-        let mut joining = Vec::new();
-        for (index, account) in session.accounts().iter().enumerate() {
-            let connector = exchanges::connector(account.venue, account.market);
-            let joined = cell.portfolio().join(account, now).ok();
-            if let (Some(connector), Some(name)) = (connector, joined) {
-                names.push(name.clone());
-                let (session, ended) = (Arc::clone(&session), ended.clone());
-                let http = self.parts.egress.http();
-                joining.push(Account::new(session, index, name, ended, connector, http));
+        let names = cell.portfolio().join(session.accounts(), session.started_at());
+        for (index, (of, name)) in session.accounts().iter().zip(&names).enumerate() {
+            let connector = exchanges::connector(of.venue, of.market);
+            if let (Some(connector), Some(name)) = (connector, name) {
+                let lease = Lease {
+                    session: Arc::clone(&session),
+                    index,
+                    ended: ended.clone(),
+                    http: self.parts.egress.http(connector.hosts()),
+                };
+                lock(&cell.joining).push(Account::new(name.clone(), connector, lease));
             }
         }
-        cell.joining.lock().unwrap_or_else(PoisonError::into_inner).extend(joining);
         let live = Live { cell: Arc::clone(&cell), names, ended };
-        self.sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(session.number(), live);
+        lock(&self.sessions).insert(session.number(), live);
         self.begin(&cell);
     }
 
     fn stop(&self, session: &Session<Active>) {
-        let live = self
-            .sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&session.number());
+        let live = lock(&self.sessions).remove(&session.number());
         if let Some(live) = live {
             live.ended.cancel();
             live.cell.changed.notify_one();
@@ -489,35 +486,34 @@ impl Engine for Poller {
     }
 
     fn status(&self, session: &Session<Active>) -> EngineStatus {
-        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = lock(&self.sessions);
         let Some(live) = sessions.get(&session.number()) else { return EngineStatus::default() };
         let portfolio = live.cell.portfolio();
+        let status = |name: &Option<Name>| {
+            name.as_ref().map(|name| portfolio.status(name)).unwrap_or_default()
+        };
         EngineStatus {
-            accounts: live.names.iter().map(|name| portfolio.status(name)).collect(),
+            accounts: live.names.iter().map(status).collect(),
             coverage: portfolio.coverage(self.parts.clock.now()),
         }
     }
 
     async fn report(&self, session: &Session<Active>) -> Result<Vec<u8>, ReportRefusal> {
-        if self.desk.clock_distance_ms() > CLOCK_DISTANCE_MS_MAX {
-            return Err(ReportRefusal::ClockDisagrees);
-        }
+        let cell = lock(&self.sessions)
+            .get(&session.number())
+            .map(|live| Arc::clone(&live.cell))
+            .ok_or(ReportRefusal::NothingYet)?;
         let payload = {
-            let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-            let live = sessions.get(&session.number()).ok_or(ReportRefusal::NothingYet)?;
-            let span = SessionSpan {
-                started_at: session.started_at(),
-                expires_at: session.expires_at(),
-            };
-            let now = self.parts.clock.now();
+            let portfolio = cell.portfolio();
+            let far = |venue| self.desk.clock_distance_ms(venue) > CLOCK_DISTANCE_MS_MAX;
+            if portfolio.venues().any(far) {
+                return Err(ReportRefusal::ClockDisagrees);
+            }
+            let span =
+                SessionSpan { started_at: session.started_at(), expires_at: session.expires_at() };
             let simulated = self.parts.signer.simulated();
-            report::payload(&live.cell.portfolio(), span, rate_sources(), now, simulated)?
+            report::payload(&portfolio, span, self.parts.clock.now(), simulated)?
         };
         report::sign(&payload, self.parts.signer.as_ref()).await
     }
-}
-
-/// Rates that no served exchange lists.
-fn rate_sources() -> Vec<RateSource> {
-    vec![RateSource { pair: "USDT/USD".to_owned(), source: exchanges::Venue::Kraken.to_string() }]
 }

@@ -4,13 +4,14 @@
 //! its rounds lie on one grid that begins with its first session, so every account of a round
 //! has the same time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use analytics::event::{AccountEvent, SnapshotEvent};
 use analytics::text::Name;
-use analytics::{Config, Engine, Event, Fed, ResultSet};
+use analytics::{Config, Engine, Event, Fed, FeedError, ResultSet};
 use protocol::portfolio::PortfolioKey;
-use protocol::report_payload::ReportAccount;
+use protocol::report_payload::{RateSource, ReportAccount};
 use protocol::session::{End, Identity};
 use protocol::time::UnixMillis;
 use rust_decimal::Decimal;
@@ -31,6 +32,10 @@ pub struct Portfolio {
     rounds_complete: u64,
     /// Assets whose prices have been fed since they were first seen.
     priced: BTreeSet<String>,
+    /// Where rates came from that no account's exchange lists.
+    sources: BTreeMap<String, RateSource>,
+    /// The analytics have no room: no poll is complete any more.
+    full: bool,
 }
 
 /// An account ever opened under the portfolio.
@@ -39,6 +44,8 @@ struct Member {
     account: ReportAccount,
     name: Name,
     status: AccountStatus,
+    /// Whether the analytics wait for its snapshots.
+    counted: bool,
 }
 
 /// A portfolio or account that cannot be made: its names do not fit the analytics.
@@ -67,32 +74,62 @@ impl Portfolio {
             accounts: Vec::new(),
             rounds_complete: 0,
             priced: BTreeSet::new(),
+            sources: BTreeMap::new(),
+            full: false,
         })
     }
 
-    /// Takes an account in, or takes it up again if the exchange says it is the same one.
-    pub fn join(&mut self, account: &ActiveAccount, now: UnixMillis) -> Result<Name, Unfit> {
-        let same = |member: &&mut Member| {
-            let known = &member.account;
-            known.identity == account.identity
-                && known.venue == account.venue.name()
-                && known.market == account.market.name()
-        };
-        let first_round = self.rounds() == 0;
-        if let Some(member) = self.accounts.iter_mut().find(same) {
-            let name = member.name.clone();
-            member.account.label.clone_from(&account.label);
-            let left = member.account.closed_at.take().is_some();
-            member.account.end_reason = None;
-            if left {
-                self.feed(&opened(&name, now)?);
+    /// Takes the accounts of a session in, and takes those up again that the exchange says are
+    /// known. Accounts that left before, with nobody going on, and do not come back now, are
+    /// closed when they left: the portfolio goes on without them.
+    ///
+    /// Returns their names in the results; `None` for one that does not fit the analytics.
+    pub fn join(&mut self, accounts: &[ActiveAccount], now: UnixMillis) -> Vec<Option<Name>> {
+        let known: Vec<Option<usize>> = accounts.iter().map(|it| self.position(it)).collect();
+        let mut closing = Vec::new();
+        for (index, member) in self.accounts.iter_mut().enumerate() {
+            if let (true, Some(at)) = (member.counted, member.account.closed_at)
+                && !known.contains(&Some(index))
+            {
+                member.counted = false;
+                closing.push((member.name.clone(), at));
             }
-            return Ok(name);
         }
-        let id = self.free_id(account);
+        for (name, at) in closing {
+            self.feed_change(&name, at, Event::AccountClose);
+        }
+        accounts
+            .iter()
+            .zip(known)
+            .map(|(account, known)| match known {
+                Some(index) => self.rejoin(index, account, now),
+                None => self.join_new(account, now).ok(),
+            })
+            .collect()
+    }
+
+    fn rejoin(&mut self, index: usize, account: &ActiveAccount, now: UnixMillis) -> Option<Name> {
+        let member = self.accounts.get_mut(index)?;
+        member.account.label.clone_from(&account.label);
+        member.account.closed_at = None;
+        member.account.end_reason = None;
+        let name = member.name.clone();
+        if !std::mem::replace(&mut member.counted, true) {
+            self.feed_change(&name, now, Event::AccountOpen);
+        }
+        Some(name)
+    }
+
+    fn join_new(&mut self, account: &ActiveAccount, now: UnixMillis) -> Result<Name, Unfit> {
+        // The same account twice in one session is one account.
+        if let Some(index) = self.position(account) {
+            return self.rejoin(index, account, now).ok_or(Unfit);
+        }
+        let id =
+            self.free_id(account).filter(|_| self.accounts.len() < ACCOUNTS_MAX).ok_or(Unfit)?;
         let name: Name = id.parse().map_err(|_| Unfit)?;
-        if !first_round || now > self.start {
-            self.feed(&opened(&name, now)?);
+        if now > self.start {
+            self.feed_change(&name, now, Event::AccountOpen);
         }
         self.accounts.push(Member {
             account: ReportAccount {
@@ -107,34 +144,57 @@ impl Portfolio {
             },
             name: name.clone(),
             status: AccountStatus::default(),
+            counted: true,
         });
         Ok(name)
     }
 
-    /// An account is no longer polled. It leaves the portfolio only if others go on: with the
-    /// last one, polling pauses and the gap will show.
-    pub fn leave(&mut self, name: &Name, now: UnixMillis, reason: End) {
-        let Some(member) = self.accounts.iter_mut().find(|member| member.name == *name) else {
+    /// Accounts are no longer polled. They leave the portfolio only if others go on: with the
+    /// last ones, polling pauses and the gap will show.
+    pub fn leave(&mut self, gone: &[(Name, End)], now: UnixMillis) {
+        for member in &mut self.accounts {
+            if let Some((_, reason)) = gone.iter().find(|(name, _)| *name == member.name) {
+                member.account.closed_at = Some(now);
+                member.account.end_reason = Some(*reason);
+                member.status.next_poll = None;
+            }
+        }
+        if self.accounts.iter().all(|member| member.account.closed_at.is_some()) {
             return;
-        };
-        member.account.closed_at = Some(now);
-        member.account.end_reason = Some(reason);
-        member.status.next_poll = None;
-        let name = name.clone();
-        if self.accounts.iter().any(|member| member.account.closed_at.is_none()) {
-            match closed(&name, now) {
-                Ok(event) => self.feed(&event),
-                Err(Unfit) => warn!("an account's end has no time"),
+        }
+        for (name, _) in gone {
+            let member = self.accounts.iter_mut().find(|member| member.name == *name);
+            if member.is_some_and(|member| std::mem::replace(&mut member.counted, false)) {
+                self.feed_change(name, now, Event::AccountClose);
             }
         }
     }
 
     /// Feeds one event; what the analytics cannot take is counted there.
     pub fn feed(&mut self, event: &Event) {
+        let incomplete;
+        let event = if let (true, Event::Snapshot(snapshot)) = (self.full, event) {
+            incomplete = Event::Snapshot(SnapshotEvent { complete: false, ..snapshot.clone() });
+            &incomplete
+        } else {
+            event
+        };
         match self.engine.feed(event) {
             Ok(Fed::Accepted | Fed::NotCompleted | Fed::Duplicate) => {}
             Ok(Fed::Late | Fed::Conflict | Fed::Rejected) => warn!("an event was not counted"),
-            Err(error) => warn!(%error, "an event was refused"),
+            Err(error) => {
+                // What is missing now stays missing, so nothing after it is a valuation.
+                self.full |= matches!(error, FeedError::Full { .. });
+                warn!(%error, "an event was refused");
+            }
+        }
+    }
+
+    fn feed_change(&mut self, name: &Name, at: UnixMillis, change: fn(AccountEvent) -> Event) {
+        if let Some(t) = analytics::Timestamp::from_millis(at.0) {
+            self.feed(&change(AccountEvent { t, seen: None, account: name.clone() }));
+        } else {
+            warn!("a membership has no time");
         }
     }
 
@@ -160,7 +220,7 @@ impl Portfolio {
     pub fn coverage(&self, now: UnixMillis) -> Option<String> {
         let interval = u64::try_from(self.interval.as_millis()).ok().filter(|step| *step > 0)?;
         let expected = (now.0.checked_sub(self.start.0)? / interval).checked_add(1)?;
-        let share = Decimal::from(self.rounds()).checked_div(Decimal::from(expected))?;
+        let share = Decimal::from(self.rounds_complete).checked_div(Decimal::from(expected))?;
         (self.rounds_complete > 0).then(|| share.round_dp(COVERAGE_PLACES).to_string())
     }
 
@@ -196,40 +256,53 @@ impl Portfolio {
         new
     }
 
-    /// Currencies that routes may pass through.
-    pub fn pivots(&self) -> impl Iterator<Item = &str> {
-        self.engine.config().pivots.iter().map(analytics::text::Asset::as_str)
+    /// What prices are needed for `held`: its assets, what they are valued in, and the currencies
+    /// that routes may pass through.
+    pub fn to_price(&self, held: &BTreeSet<String>) -> BTreeSet<String> {
+        let pivots = self.engine.config().pivots.iter().map(|pivot| pivot.as_str().to_owned());
+        pivots.chain([self.base_currency.clone()]).chain(held.iter().cloned()).collect()
     }
 
-    const fn rounds(&self) -> u64 {
+    /// Rounds that were complete for every account.
+    pub const fn rounds_complete(&self) -> u64 {
         self.rounds_complete
     }
 
-    fn free_id(&self, account: &ActiveAccount) -> String {
+    /// Exchanges that its accounts are at.
+    pub fn venues(&self) -> impl Iterator<Item = &str> {
+        self.accounts.iter().map(|member| member.account.venue.as_str())
+    }
+
+    /// A rate came from beyond the accounts' own exchanges.
+    pub fn note_source(&mut self, source: RateSource) {
+        self.sources.entry(source.pair.clone()).or_insert(source);
+    }
+
+    /// Where such rates came from.
+    pub fn rate_sources(&self) -> Vec<RateSource> {
+        self.sources.values().cloned().collect()
+    }
+
+    fn position(&self, account: &ActiveAccount) -> Option<usize> {
+        self.accounts.iter().position(|member| {
+            let known = &member.account;
+            known.identity == account.identity
+                && known.venue == account.venue.name()
+                && known.market == account.market.name()
+        })
+    }
+
+    fn free_id(&self, account: &ActiveAccount) -> Option<String> {
         let stem = format!("{}-{}", account.venue.name(), account.market.name());
         let taken = |id: &str| self.accounts.iter().any(|member| member.account.id == id);
-        (1_u32..)
+        (1..=ACCOUNTS_MAX)
             .map(|n| if n == 1 { stem.clone() } else { format!("{stem}-{n}") })
             .find(|id| !taken(id))
-            .unwrap_or(stem)
     }
 }
 
+/// Accounts ever opened under one portfolio: as many as the analytics keep apart.
+const ACCOUNTS_MAX: usize = 256;
+
 /// Digits of the coverage in a status, after the point.
 const COVERAGE_PLACES: u32 = 6;
-
-fn opened(name: &Name, now: UnixMillis) -> Result<Event, Unfit> {
-    account_event(name, now).map(Event::AccountOpen)
-}
-
-fn closed(name: &Name, now: UnixMillis) -> Result<Event, Unfit> {
-    account_event(name, now).map(Event::AccountClose)
-}
-
-fn account_event(
-    name: &Name,
-    now: UnixMillis,
-) -> Result<analytics::event::AccountEvent, Unfit> {
-    let t = analytics::Timestamp::from_millis(now.0).ok_or(Unfit)?;
-    Ok(analytics::event::AccountEvent { t, seen: None, account: name.clone() })
-}

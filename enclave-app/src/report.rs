@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::canonical::Json;
 use protocol::report::Prepared;
-use protocol::report_payload::{Method, Period, RateSource, ReportPayload, Schema, SessionSpan};
+use protocol::report_payload::{Method, Period, ReportPayload, Schema, SessionSpan};
 use protocol::time::UnixMillis;
 use tracing::error;
 
@@ -18,7 +18,6 @@ const RELEASE: &str = env!("CARGO_PKG_VERSION");
 pub fn payload(
     portfolio: &Portfolio,
     session: SessionSpan,
-    rate_sources: Vec<RateSource>,
     now: UnixMillis,
     simulated: bool,
 ) -> Result<ReportPayload, ReportRefusal> {
@@ -46,7 +45,7 @@ pub fn payload(
         session,
         period,
         accounts: portfolio.accounts(),
-        rate_sources,
+        rate_sources: portfolio.rate_sources(),
         results: Json::of(&result).map_err(|_| ReportRefusal::Internal)?,
         methods,
     })

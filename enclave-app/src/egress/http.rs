@@ -21,6 +21,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(25);
 /// Idle connections end before exchanges close them.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// Firewalls in front of exchanges turn nameless programs away.
+const USER_AGENT: &str = concat!("performance-aggregator/", env!("CARGO_PKG_VERSION"));
 /// Header fields of an answer that are kept, at most.
 const HEADERS_MAX: usize = 100;
 
@@ -80,11 +82,11 @@ impl FetchError {
 }
 
 impl Http {
-    pub(super) fn new(sockets: &BTreeMap<&'static str, PathBuf>, tls: &Arc<ClientConfig>) -> Self {
-        let clients = sockets
-            .iter()
-            .filter_map(|(host, path)| Some((*host, client(path.clone(), tls)?)))
-            .collect();
+    pub(super) fn new(
+        sockets: impl Iterator<Item = (&'static str, PathBuf)>,
+        tls: &Arc<ClientConfig>,
+    ) -> Self {
+        let clients = sockets.filter_map(|(host, path)| Some((host, client(path, tls)?))).collect();
         Self { clients }
     }
 
@@ -161,6 +163,7 @@ fn client(path: PathBuf, tls: &Arc<ClientConfig>) -> Option<Client> {
         .no_proxy()
         .redirect(Policy::none())
         .referer(false)
+        .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .timeout(TIMEOUT)

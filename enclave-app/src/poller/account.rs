@@ -1,4 +1,7 @@
-//! One account of one session: what was read so far, and one round of reading.
+//! One account of a portfolio: what was read so far, and one round of reading.
+//!
+//! Several sessions may read the same account, as when a customer opens a new one before the old
+//! one ends. The account is polled once, with the newest key; each session is a [`Lease`] on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,52 +10,70 @@ use std::time::Duration;
 use analytics::Event;
 use analytics::text::Name;
 use exchanges::{
-    Balance, Connector, Context, ExchangeError, Fact, Query, Transfer, TransferKind,
+    Balance, Connector, Context, ExchangeError, Fact, Instrument, Kind, Query, TransferKind,
     TransferStatus, Window,
 };
 use protocol::category::Category;
+use protocol::session::End;
 use protocol::time::UnixMillis;
+use rust_decimal::Decimal;
 use tokio_util::sync::CancellationToken;
 
 use super::ask::{AskError, Desk, Signed, refuses_key};
 use super::convert::{Delivery, NotCarried, happened};
 use super::market::{PublicData, watched};
+use super::marks::Marks;
+use super::transfers::Transfers;
 use crate::egress::Http;
-use crate::sessions::{Active, Session};
+use crate::sessions::{Active, Session, VaultError};
 
 /// How far back transfers are asked for at every poll: pending ones become final, and completed
-/// ones can be listed late. What was seen before is not counted again.
+/// ones can be listed late.
 const TRANSFERS_BACK: Duration = Duration::from_hours(48);
-/// What exchanges count their limits in.
-const A_MINUTE: Duration = Duration::from_mins(1);
 /// Permissions are read again after this long: customers can widen a key later.
 const PERMISSIONS_AGE_MAX: Duration = Duration::from_hours(24);
+/// How long fills of a pair are looked for after one of its balances moved: three polls.
+const MOVED_FOR: Duration = Duration::from_mins(15);
+
+/// A session's right to read an account.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) session: Arc<Session<Active>>,
+    /// The account's place in the session.
+    pub(super) index: usize,
+    /// Cancelled when the session ends.
+    pub(super) ended: CancellationToken,
+    /// Connections of its own, gone with it: they carried its key.
+    pub(super) http: Http,
+}
 
 /// An account that is polled.
 #[derive(Debug)]
 pub(super) struct Account {
-    pub(super) session: Arc<Session<Active>>,
-    /// Its place in the session.
-    pub(super) index: usize,
     /// Its name in the results.
     pub(super) name: Name,
-    /// Cancelled when the session ends.
-    pub(super) ended: CancellationToken,
+    /// The newest last.
+    leases: Vec<Lease>,
+    /// Why the last lease that ended did.
+    ended: End,
     connector: &'static dyn Connector,
-    /// Connections of its own, gone with it: they carried its key.
-    http: Http,
+    /// What a round has read, until it is taken: a round that is cut short loses nothing.
+    events: Vec<Event>,
     /// Nothing at or before this time is asked for: the first balance contains it.
     since: UnixMillis,
-    /// The next fill to ask for, by pair; absent where none was seen.
-    marks: BTreeMap<String, u64>,
-    /// Assets and pairs that were ever seen here.
-    assets: BTreeSet<String>,
+    /// Whether a round was complete.
+    begun: bool,
+    marks: BTreeMap<String, Marks>,
+    /// Assets that were ever seen here, and when their balance last moved.
+    assets: BTreeMap<String, Option<UnixMillis>>,
+    balances: BTreeMap<String, Decimal>,
+    /// Pairs the customer named, and those that had fills.
     pairs: BTreeSet<String>,
-    /// Transfers that were counted, and when they were last listed.
-    transfers: BTreeMap<String, UnixMillis>,
+    transfers: Transfers,
     /// When the slow questions are due.
     withdrawals_at: UnixMillis,
-    fiat_due: (TransferKind, UnixMillis),
+    fiat_deposits_at: UnixMillis,
+    fiat_withdrawals_at: UnixMillis,
     permissions_at: UnixMillis,
 }
 
@@ -60,14 +81,17 @@ pub(super) struct Account {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cadence {
     pub(super) withdrawals: Duration,
+    /// Bank payments, each direction.
     pub(super) fiat: Duration,
+    /// Fills of pairs that never had one and whose balances stand still.
+    pub(super) quiet: Duration,
+    /// Instruments, while an asset is held that they do not know.
+    pub(super) unlisted: Duration,
 }
 
-/// What one round brought.
+/// What one round came to.
 #[derive(Debug)]
 pub(super) struct Round {
-    /// Fills and flows, before the snapshot.
-    pub(super) events: Vec<Event>,
     pub(super) snapshot: Option<Event>,
     /// Why it is not complete.
     pub(super) error: Option<Category>,
@@ -76,21 +100,34 @@ pub(super) struct Round {
 }
 
 /// Why a round is not complete.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Incomplete {
-    Ask(AskError),
-    NotCarried,
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    NotCarried(#[from] NotCarried),
+    /// The round took so long that its balances would no longer be of its time.
+    #[error("the round took too long")]
+    TooSlow,
 }
 
-impl From<AskError> for Incomplete {
-    fn from(error: AskError) -> Self {
-        Self::Ask(error)
+impl Incomplete {
+    fn category(&self) -> Category {
+        match self {
+            Self::Ask(error) => error.category(),
+            Self::NotCarried(_) | Self::TooSlow => Category::Unavailable,
+        }
     }
-}
 
-impl From<NotCarried> for Incomplete {
-    fn from(_: NotCarried) -> Self {
-        Self::NotCarried
+    fn refuses_key(&self) -> bool {
+        matches!(self, Self::Ask(error) if error.ends_account() && refuses_key(error))
+    }
+
+    /// The exchange's list of pairs has changed.
+    fn is_unlisted(&self) -> bool {
+        let Self::Ask(AskError::Exchange(error)) = self else { return false };
+        *error == ExchangeError::UnknownInstrument
+            || matches!(error, ExchangeError::Answered(it) if it.kind == Kind::InvalidSymbol)
     }
 }
 
@@ -102,93 +139,129 @@ pub(super) struct Hand<'a> {
     pub(super) cadence: Cadence,
     /// The round's time.
     pub(super) tick: UnixMillis,
+    /// How long it may take.
+    pub(super) patience: Duration,
 }
 
 impl Account {
-    pub(super) fn new(
-        session: Arc<Session<Active>>,
-        index: usize,
-        name: Name,
-        ended: CancellationToken,
-        connector: &'static dyn Connector,
-        http: Http,
-    ) -> Self {
-        let since = session.started_at();
-        let pairs = session
-            .accounts()
-            .get(index)
-            .map(|account| account.symbols.iter().cloned().collect())
-            .unwrap_or_default();
-        Self {
-            session,
-            index,
+    pub(super) fn new(name: Name, connector: &'static dyn Connector, lease: Lease) -> Self {
+        let since = lease.session.started_at();
+        let mut account = Self {
             name,
-            ended,
+            leases: Vec::new(),
+            ended: End::Revoked,
             connector,
-            http,
+            events: Vec::new(),
             since,
+            begun: false,
             marks: BTreeMap::new(),
-            assets: BTreeSet::new(),
-            pairs,
-            transfers: BTreeMap::new(),
+            assets: BTreeMap::new(),
+            balances: BTreeMap::new(),
+            pairs: BTreeSet::new(),
+            transfers: Transfers::default(),
             withdrawals_at: since,
-            fiat_due: (TransferKind::Deposit, since),
+            fiat_deposits_at: since,
+            fiat_withdrawals_at: since,
             permissions_at: since.saturating_add(PERMISSIONS_AGE_MAX),
+        };
+        account.take(lease);
+        account
+    }
+
+    /// Another session reads the same account.
+    pub(super) fn join(&mut self, other: Self) {
+        for lease in other.leases {
+            self.permissions_at = lease.session.started_at().saturating_add(PERMISSIONS_AGE_MAX);
+            self.take(lease);
         }
+    }
+
+    fn take(&mut self, lease: Lease) {
+        let named = lease.session.accounts().get(lease.index);
+        self.pairs.extend(named.into_iter().flat_map(|account| account.symbols.iter().cloned()));
+        self.leases.push(lease);
+    }
+
+    /// Lets go of sessions that have ended, connections included.
+    pub(super) fn drop_ended(&mut self, now: UnixMillis) {
+        let ended = &mut self.ended;
+        self.leases.retain(|lease| {
+            let expired = lease.session.is_expired(now);
+            let over = expired || lease.ended.is_cancelled();
+            if over {
+                *ended = if expired { End::Expired } else { End::Revoked };
+            }
+            !over
+        });
+    }
+
+    /// Lets go of the session whose key was refused.
+    pub(super) fn drop_refused(&mut self) {
+        if self.leases.pop().is_some() {
+            self.ended = End::KeyRefused;
+        }
+    }
+
+    /// Why nobody reads it any more; `None` while somebody does.
+    pub(super) fn end(&self) -> Option<End> {
+        self.leases.is_empty().then_some(self.ended)
+    }
+
+    /// The session that is read with.
+    pub(super) fn newest(&self) -> Option<&Lease> {
+        self.leases.last()
     }
 
     /// Assets that were ever seen here.
     pub(super) fn assets(&self) -> impl Iterator<Item = &String> {
-        self.assets.iter()
+        self.assets.keys()
+    }
+
+    /// Fills and flows that were read since the last time.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     /// Reads everything that is new. Progress marks advance only with a whole answer, so what a
-    /// failed round missed is asked for again.
+    /// failed round missed is asked for again. Cancel safe: what was read is kept.
     pub(super) async fn round(&mut self, hand: Hand<'_>) -> Round {
-        let mut events = Vec::new();
-        let outcome = self.read(hand, &mut events).await;
+        let outcome = tokio::time::timeout(hand.patience, self.read(hand)).await;
         let now = hand.desk.clock.now();
         let delivery = Delivery { account: self.name.clone(), seen: now };
-        let (balances, error) = match outcome {
-            Ok(balances) => (balances, None),
-            Err(error) => (Vec::new(), Some(error)),
+        let (snapshot, error) = match outcome.unwrap_or(Err(Incomplete::TooSlow)) {
+            Ok(balances) => match delivery.snapshot(hand.tick, &balances, true) {
+                Ok(snapshot) => (Some(snapshot), None),
+                Err(error) => (None, Some(error.into())),
+            },
+            Err(error) => (None, Some(error)),
         };
-        let complete = error.is_none();
-        let (category, refused) = match &error {
-            None => (None, false),
-            Some(Incomplete::Ask(error)) => {
-                let refused = refuses_key(error)
-                    || matches!(error, AskError::Exchange(ExchangeError::KeyRefused(_)));
-                (Some(error.category()), refused && error.ends_account())
-            }
-            Some(Incomplete::NotCarried) => (Some(Category::Unavailable), false),
-        };
-        match delivery.snapshot(hand.tick, &balances, complete) {
-            Ok(snapshot) => Round { events, snapshot: Some(snapshot), error: category, refused },
-            Err(NotCarried) => {
-                let snapshot = delivery.snapshot(hand.tick, &[], false).ok();
-                Round { events, snapshot, error: Some(Category::Unavailable), refused }
-            }
+        self.begun |= error.is_none();
+        Round {
+            snapshot: snapshot.or_else(|| delivery.snapshot(hand.tick, &[], false).ok()),
+            refused: error.as_ref().is_some_and(Incomplete::refuses_key),
+            error: error.as_ref().map(Incomplete::category),
         }
     }
 
-    async fn read(
-        &mut self,
-        hand: Hand<'_>,
-        events: &mut Vec<Event>,
-    ) -> Result<Vec<Balance>, Incomplete> {
+    async fn read(&mut self, hand: Hand<'_>) -> Result<Vec<Balance>, Incomplete> {
         hand.public.keep_clock(hand.desk).await?;
-        let context = hand.public.context(hand.desk, false).await?;
         self.check_permissions(hand).await?;
+        let mut context = hand.public.context(hand.desk, None).await?;
+        let asked_at = hand.desk.clock.now();
         let balances = self.balances(hand, &context).await?;
-        match self.fills(hand, &context, events).await {
-            Err(Incomplete::Ask(AskError::Exchange(ExchangeError::UnknownInstrument))) => {
-                let context = hand.public.context(hand.desk, true).await?;
-                self.fills(hand, &context, events).await?;
+        if self.assets.keys().any(|asset| !context.knows_asset(asset)) {
+            context = hand.public.context(hand.desk, Some(hand.cadence.unlisted)).await?;
+        }
+        // A first balance holds what happened until it was read, not only until its time.
+        let ambiguous = (!self.begun).then_some((hand.tick, asked_at));
+        match self.fills(hand, &context, ambiguous).await {
+            Err(error) if error.is_unlisted() => {
+                let context = hand.public.context(hand.desk, Some(Duration::ZERO)).await?;
+                self.fills(hand, &context, ambiguous).await?;
             }
             other => other?,
         }
-        self.transfers(hand, events).await?;
+        self.transfers(hand, ambiguous).await?;
         Ok(balances)
     }
 
@@ -198,9 +271,8 @@ impl Account {
             return Ok(());
         }
         let facts = self.ask(hand, Query::Permissions, &Context::default()).await?;
-        let permissions = facts.into_iter().find_map(|fact| match fact {
-            Fact::Permissions(permissions) => Some(permissions),
-            _ => None,
+        let permissions = facts.into_iter().find_map(|fact| {
+            if let Fact::Permissions(permissions) = fact { Some(permissions) } else { None }
         });
         permissions
             .ok_or(ExchangeError::Malformed { field: "permissions" })
@@ -216,33 +288,55 @@ impl Account {
         context: &Context,
     ) -> Result<Vec<Balance>, Incomplete> {
         let facts = self.ask(hand, Query::Balances, context).await?;
-        let mut balances = Vec::new();
-        for fact in facts {
-            if let Fact::Balance(balance) = fact {
-                self.assets.insert(balance.asset.clone());
-                balances.push(balance);
+        let balances: Vec<Balance> = facts
+            .into_iter()
+            .filter_map(|fact| if let Fact::Balance(balance) = fact { Some(balance) } else { None })
+            .collect();
+        let mut totals: BTreeMap<String, Decimal> = BTreeMap::new();
+        for balance in &balances {
+            let total = totals.entry(balance.asset.clone()).or_default();
+            *total = total.checked_add(balance.net).ok_or(NotCarried)?;
+        }
+        for asset in totals.keys().chain(self.balances.keys()) {
+            if totals.get(asset) != self.balances.get(asset) {
+                self.assets.insert(asset.clone(), Some(hand.tick));
             }
         }
+        self.balances = totals;
         Ok(balances)
     }
 
-    /// Fills of every watched pair, by id from the mark, or since the start where none was seen.
+    /// Fills of every watched pair, each from its mark.
     async fn fills(
         &mut self,
         hand: Hand<'_>,
         context: &Context,
-        events: &mut Vec<Event>,
+        ambiguous: Option<(UnixMillis, UnixMillis)>,
     ) -> Result<(), Incomplete> {
         let mut asked = BTreeSet::new();
         loop {
             // A fill can bring an asset that makes further pairs worth asking.
-            let pairs = watched(context, &self.pairs, &self.assets);
-            let Some(pair) = pairs.into_iter().find(|pair| !asked.contains(pair)) else {
-                return Ok(());
-            };
-            self.fills_of(hand, context, &pair, events).await?;
+            let held = self.assets.keys().cloned().collect();
+            let next = watched(context, &self.pairs, &held)
+                .into_iter()
+                .find(|(pair, it)| !asked.contains(pair) && self.is_due(pair, it, hand));
+            let Some((pair, _)) = next else { return Ok(()) };
+            self.fills_of(hand, context, &pair, ambiguous).await?;
             asked.insert(pair);
         }
+    }
+
+    /// Pairs that nothing suggests a fill in are asked seldom: each question is dear.
+    fn is_due(&self, pair: &str, instrument: &Instrument, hand: Hand<'_>) -> bool {
+        let covered = self.marks.get(pair).and_then(Marks::covered);
+        let moved = |asset: &String| {
+            let at = self.assets.get(asset).copied().flatten();
+            at.is_some_and(|at| hand.tick.since(at) <= MOVED_FOR)
+        };
+        self.pairs.contains(pair)
+            || moved(&instrument.base)
+            || moved(&instrument.quote)
+            || covered.is_none_or(|at| hand.tick.since(at) >= hand.cadence.quiet)
     }
 
     async fn fills_of(
@@ -250,37 +344,42 @@ impl Account {
         hand: Hand<'_>,
         context: &Context,
         pair: &str,
-        events: &mut Vec<Event>,
+        ambiguous: Option<(UnixMillis, UnixMillis)>,
     ) -> Result<(), Incomplete> {
+        let now = hand.desk.clock.now();
+        let known = self.marks.entry(pair.to_owned()).or_default();
+        let probe = Query::fills_in(pair, Window::new(now, now));
+        let window_max = self.connector.window_max(&probe).unwrap_or(Duration::MAX);
+        let questions = known.questions(pair, self.since, now, window_max);
         let mut facts = Vec::new();
-        if let Some(mark) = self.marks.get(pair) {
-            facts = self.ask(hand, Query::fills_from(pair, *mark), context).await?;
-        } else {
-            let whole = Window::new(self.after_since(), hand.desk.clock.now());
-            let probe = Query::fills_in(pair, whole);
-            let max = self.connector.window_max(&probe).unwrap_or(Duration::MAX);
-            for window in whole.split(max) {
-                facts.extend(self.ask(hand, Query::fills_in(pair, window), context).await?);
-            }
+        for question in questions {
+            facts.extend(self.ask(hand, question, context).await?);
         }
         let delivery = Delivery { account: self.name.clone(), seen: hand.desk.clock.now() };
-        let mut mark = self.marks.get(pair).copied();
-        let mut read = Vec::new();
-        let mut assets = Vec::new();
+        let marks = self.marks.entry(pair.to_owned()).or_default();
+        let mut events = Vec::new();
+        let mut read = BTreeMap::new();
+        let mut assets = BTreeSet::new();
         for fact in facts {
             let Fact::Fill(fill) = fact else { continue };
-            read.push(delivery.fill(&fill)?);
-            let id: Option<u64> = fill.id.parse().ok();
-            mark = mark.max(id.map(|id| id.saturating_add(1)));
+            if !marks.is_new(&fill.id) || read.contains_key(&fill.id) {
+                continue;
+            }
+            if fill.at > self.since && !within(fill.at, ambiguous) {
+                events.push(delivery.fill(&fill)?);
+            }
             assets.extend([fill.instrument.base.clone(), fill.instrument.quote.clone()]);
             assets.extend(fill.fee.map(|fee| fee.asset));
+            read.insert(fill.id, fill.at);
         }
-        // The whole window succeeded: now the marks may move.
-        events.extend(read);
-        self.assets.extend(assets);
-        if let Some(mark) = mark {
-            self.marks.insert(pair.to_owned(), mark);
+        // The whole answer was read: now the marks may move.
+        marks.advance(read, now, window_max);
+        if marks.is_used() {
             self.pairs.insert(pair.to_owned());
+        }
+        self.events.extend(events);
+        for asset in assets {
+            self.assets.entry(asset).or_default();
         }
         Ok(())
     }
@@ -288,81 +387,57 @@ impl Account {
     async fn transfers(
         &mut self,
         hand: Hand<'_>,
-        events: &mut Vec<Event>,
+        ambiguous: Option<(UnixMillis, UnixMillis)>,
     ) -> Result<(), Incomplete> {
         let now = hand.desk.clock.now();
         let back = u64::try_from(TRANSFERS_BACK.as_millis()).unwrap_or(u64::MAX);
         // Lists are by the time of the request: one from before the start may complete after it.
-        let start = UnixMillis(now.0.saturating_sub(back));
-        self.transfers.retain(|_, listed| *listed >= start);
-        let window = Window::new(start, now);
-        self.transfers_of(hand, Query::deposits(window), events).await?;
-        if now >= self.withdrawals_at
-            && self.in_room(hand, Query::withdrawals(window), events).await?
-        {
+        let window = Window::new(UnixMillis(now.0.saturating_sub(back)), now);
+        self.transfers.forget(window.start);
+        self.transfers_of(hand, Query::deposits(window), ambiguous).await?;
+        if now >= self.withdrawals_at {
+            self.transfers_of(hand, Query::withdrawals(window), ambiguous).await?;
             self.withdrawals_at = now.saturating_add(hand.cadence.withdrawals);
         }
-        // One kind a round: two are more than an account's minute has room for.
-        let (kind, due_at) = self.fiat_due;
-        if now >= due_at && self.in_room(hand, Query::fiat_orders(kind, window), events).await? {
-            self.fiat_due = match kind {
-                TransferKind::Deposit => (TransferKind::Withdrawal, now.saturating_add(A_MINUTE)),
-                TransferKind::Withdrawal => {
-                    (TransferKind::Deposit, now.saturating_add(hand.cadence.fiat))
-                }
-            };
+        if now >= self.fiat_deposits_at {
+            let query = Query::fiat_orders(TransferKind::Deposit, window);
+            self.transfers_of(hand, query, ambiguous).await?;
+            self.fiat_deposits_at = now.saturating_add(hand.cadence.fiat);
+            // Each costs half of the account's minute: one a round, where rounds take time.
+            if !hand.cadence.fiat.is_zero() {
+                return Ok(());
+            }
+        }
+        if now >= self.fiat_withdrawals_at {
+            let query = Query::fiat_orders(TransferKind::Withdrawal, window);
+            self.transfers_of(hand, query, ambiguous).await?;
+            self.fiat_withdrawals_at = now.saturating_add(hand.cadence.fiat);
         }
         Ok(())
-    }
-
-    /// Asks an expensive question if there is room for it now; `false` leaves it for the next
-    /// round, which is complete all the same: transfers may be listed late.
-    async fn in_room(
-        &mut self,
-        hand: Hand<'_>,
-        query: Query,
-        events: &mut Vec<Event>,
-    ) -> Result<bool, Incomplete> {
-        match self.transfers_of(hand, query, events).await {
-            Err(Incomplete::Ask(AskError::OverLimit)) => Ok(false),
-            other => other.map(|()| true),
-        }
     }
 
     async fn transfers_of(
         &mut self,
         hand: Hand<'_>,
         query: Query,
-        events: &mut Vec<Event>,
+        ambiguous: Option<(UnixMillis, UnixMillis)>,
     ) -> Result<(), Incomplete> {
         let facts = self.ask(hand, query, &Context::default()).await?;
         let delivery = Delivery { account: self.name.clone(), seen: hand.desk.clock.now() };
         for fact in facts {
             let Fact::Transfer(transfer) = fact else { continue };
-            if let Some(listed) = self.transfers.get_mut(&id_of(&transfer)) {
-                *listed = delivery.seen;
-            }
-            if !self.is_news(&transfer) {
+            let news = self.transfers.is_news(&transfer, self.since, delivery.seen);
+            if !news || transfer.status == TransferStatus::Unknown {
                 continue;
             }
-            if let Some(event) = delivery.flow(&transfer)? {
-                events.push(event);
-                self.assets.insert(transfer.asset.clone());
-                self.transfers.insert(id_of(&transfer), delivery.seen);
+            let at = happened(&transfer);
+            if !within(at, ambiguous) {
+                self.events.push(delivery.flow(&transfer)?);
             }
+            self.assets.entry(transfer.asset.clone()).or_default();
+            self.transfers.told(&transfer, delivery.seen);
         }
         Ok(())
-    }
-
-    fn is_news(&self, transfer: &Transfer) -> bool {
-        transfer.status == TransferStatus::Ok
-            && happened(transfer) > self.since
-            && !self.transfers.contains_key(&id_of(transfer))
-    }
-
-    /// The first millisecond that the first balance does not contain.
-    fn after_since(&self) -> UnixMillis {
-        UnixMillis(self.since.0.saturating_add(1))
     }
 
     async fn ask(
@@ -371,16 +446,13 @@ impl Account {
         query: Query,
         context: &Context,
     ) -> Result<Vec<Fact>, AskError> {
-        let signed = Signed::Live(&self.session, self.index);
-        hand.desk.all(&self.http, self.connector, query, signed, context).await
+        let lease = self.newest().ok_or(AskError::Vault(VaultError::Gone))?;
+        let signed = Signed::Live(&lease.session, lease.index);
+        hand.desk.all(&lease.http, self.connector, query, signed, context).await
     }
 }
 
-/// Deposits and withdrawals have identifiers of their own.
-fn id_of(transfer: &Transfer) -> String {
-    let kind = match transfer.kind {
-        TransferKind::Deposit => 'd',
-        TransferKind::Withdrawal => 'w',
-    };
-    format!("{kind}{}", transfer.id)
+/// Later than the first and not later than the second.
+fn within(at: UnixMillis, span: Option<(UnixMillis, UnixMillis)>) -> bool {
+    span.is_some_and(|(after, until)| at > after && at <= until)
 }

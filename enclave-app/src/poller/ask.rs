@@ -4,6 +4,7 @@
 //! everything that can go wrong on the way is decided here, once.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use protocol::category::Category;
 use protocol::time::UnixMillis;
 use tracing::debug;
 
-use super::breaker::Breakers;
-use super::limiter::Limits;
+use super::breaker::{Breakers, Pass};
+use super::limiter::{Holder, Limits, OverLimit};
 use crate::clock::Clock;
 use crate::egress::{FetchError, Http};
 use crate::sessions::{Active, Session, Vault, VaultError};
@@ -24,8 +25,14 @@ use crate::sessions::{Active, Session, Vault, VaultError};
 const TRIES: u32 = 3;
 /// The pause before the second try; each further one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// The least pause after a host said that we ask too much.
+const THROTTLED_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// A longer wait than this is not sat out: the question is given up, the host left alone.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a host that fences us off is left alone if it does not say: the shortest ban.
+const BLOCKED_PAUSE: Duration = Duration::from_mins(2);
+/// How long a question waits for room in our own limits: two refills of an account's.
+const ROOM_WAIT_MAX: Duration = Duration::from_mins(2);
 /// Pages of one answer at most: a million fills.
 const PAGES_MAX: usize = 1000;
 
@@ -72,20 +79,21 @@ impl AskError {
 pub(super) enum Signed<'a> {
     /// Nobody's: public data.
     Nobody,
-    /// An account that is being opened.
-    Opening(&'a Vault, usize),
+    /// An account that is being opened, under a number from [`Desk::opening`].
+    Opening(&'a Vault, usize, u64),
     /// An account of a live session.
     Live(&'a Session<Active>, usize),
 }
 
 impl Signed<'_> {
-    /// What limits of the account are counted under; zero for public data.
-    fn account(self) -> u64 {
+    fn holder(self) -> Holder {
         match self {
-            Self::Nobody | Self::Opening(..) => 0,
-            Self::Live(session, index) => {
-                session.number().wrapping_mul(64).wrapping_add(u64::try_from(index).unwrap_or(63))
-            }
+            Self::Nobody => Holder::Nobody,
+            Self::Opening(_, _, number) => Holder::Opening(number),
+            Self::Live(session, index) => session
+                .accounts()
+                .get(index)
+                .map_or(Holder::Nobody, |it| Holder::Account(it.identity.value.as_str().into())),
         }
     }
 }
@@ -96,18 +104,26 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     limits: Limits,
     breakers: Breakers,
+    openings: AtomicU64,
     /// Exchange time less ours, in milliseconds.
     offsets: Mutex<HashMap<&'static str, i64>>,
 }
 
 impl Desk {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    /// `minutes` as [`Limits::new`] says.
+    pub(super) fn new(clock: Arc<dyn Clock>, minutes: u32) -> Self {
         Self {
-            limits: Limits::new(Arc::clone(&clock)),
+            limits: Limits::new(Arc::clone(&clock), minutes),
             clock,
             breakers: Breakers::default(),
+            openings: AtomicU64::new(0),
             offsets: Mutex::default(),
         }
+    }
+
+    /// A number for an account that is being opened.
+    pub(super) fn opening(&self) -> u64 {
+        self.openings.fetch_add(1, Ordering::Relaxed)
     }
 
     /// All pages of the answer to `query`. A failed page is a failed answer.
@@ -170,10 +186,10 @@ impl Desk {
         let before = self.clock.now();
         let page = self.once(http, connector, &Query::ServerTime, Signed::Nobody, &context).await?;
         let after = self.clock.now();
-        let theirs = page.facts.iter().find_map(|fact| match fact {
-            Fact::ServerTime(at) => Some(*at),
-            _ => None,
-        });
+        let theirs = page
+            .facts
+            .iter()
+            .find_map(|fact| if let Fact::ServerTime(at) = fact { Some(*at) } else { None });
         let theirs = theirs.ok_or(ExchangeError::Malformed { field: "serverTime" })?;
         // The reply is as old as half the way.
         let ours = before.0.midpoint(after.0);
@@ -185,10 +201,10 @@ impl Desk {
         Ok(offset)
     }
 
-    /// The largest distance of any exchange's clock from ours, in milliseconds.
-    pub(super) fn clock_distance_ms(&self) -> u64 {
+    /// The distance of an exchange's clock from ours, in milliseconds, as last read.
+    pub(super) fn clock_distance_ms(&self, venue: &str) -> u64 {
         let offsets = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
-        offsets.values().map(|offset| offset.unsigned_abs()).max().unwrap_or(0)
+        offsets.get(venue).map_or(0, |offset| offset.unsigned_abs())
     }
 
     async fn once(
@@ -199,12 +215,12 @@ impl Desk {
         signed: Signed<'_>,
         context: &Context,
     ) -> Result<Page, AskError> {
-        let now = self.clock.now();
         let host = connector.hosts().first().copied().unwrap_or_default();
-        self.breakers.admit(host, now).map_err(|_| AskError::CircuitOpen)?;
-        self.limits
-            .charge(connector.weight(query), signed.account())
-            .map_err(|_| AskError::OverLimit)?;
+        let pass =
+            self.breakers.admit(host, self.clock.now()).map_err(|_| AskError::CircuitOpen)?;
+        self.make_room(connector, query, signed).await?;
+        // Signed with the time at which it leaves.
+        let now = self.clock.now();
         let request = self.build(connector, query, signed, now)?;
         let fetched = http.send(&request, connector.reply_len_max(query)).await;
         drop(request);
@@ -212,18 +228,30 @@ impl Desk {
             Ok(fetched) => connector.read(query, fetched.reply(), context).map_err(AskError::from),
             Err(error) => Err(AskError::from(error)),
         };
-        match &read {
-            Err(AskError::Fetch(_)) => self.breakers.failed(host, now, None),
-            Err(AskError::Exchange(error)) if error.reach() == Reach::Venue => {
-                let pause = match error.retry() {
-                    Retry::After(pause) => Some(pause),
-                    Retry::Never | Retry::Backoff | Retry::AfterClock => None,
-                };
-                self.breakers.failed(host, now, pause.filter(|pause| *pause > WAIT_MAX));
-            }
-            Ok(_) | Err(_) => self.breakers.succeeded(host),
-        }
+        judge(pass, self.clock.now(), read.as_ref().err());
         read
+    }
+
+    /// Waits until our own limits have room for `query`.
+    async fn make_room(
+        &self,
+        connector: &dyn Connector,
+        query: &Query,
+        signed: Signed<'_>,
+    ) -> Result<(), AskError> {
+        let (weight, holder) = (connector.weight(query), signed.holder());
+        let mut waited = Duration::ZERO;
+        loop {
+            let wait = match self.limits.charge(weight, &holder) {
+                Ok(()) => return Ok(()),
+                Err(OverLimit { wait }) => wait.ok_or(AskError::OverLimit)?.max(PAUSE_MIN),
+            };
+            waited = waited.saturating_add(wait);
+            if waited > ROOM_WAIT_MAX {
+                return Err(AskError::OverLimit);
+            }
+            tokio::time::sleep(wait).await;
+        }
     }
 
     fn build(
@@ -241,14 +269,45 @@ impl Desk {
             .copied()
             .unwrap_or(0);
         let at = UnixMillis(now.0.saturating_add_signed(offset));
-        let build = |credentials: &Credentials<'_>| connector.request(query, Some(credentials), at);
-        let built = match signed {
+        let sign = |credentials: &Credentials<'_>| connector.request(query, Some(credentials), at);
+        let request = match signed {
             Signed::Nobody => connector.request(query, None, at),
-            Signed::Opening(vault, index) => vault.with_secret(index, build)?,
-            Signed::Live(session, index) => session.with_secret(now, index, build)?,
+            Signed::Opening(vault, index, _) => vault.with_secret(index, sign)?,
+            Signed::Live(session, index) => session.with_secret(now, index, sign)?,
         };
-        Ok(built?)
+        Ok(request?)
     }
+}
+
+/// What an answer, or none, says about the host.
+fn judge(pass: Pass<'_>, now: UnixMillis, error: Option<&AskError>) {
+    let Some(error) = error else { return pass.succeeded() };
+    match error {
+        AskError::Fetch(FetchError::Unreachable | FetchError::TooSlow | FetchError::Cut)
+        // Cut short on the road, or not what the host itself would say.
+        | AskError::Exchange(ExchangeError::Malformed { field: "body" }) => pass.failed(now, None),
+        AskError::Exchange(error) if error.reach() == Reach::Venue => {
+            let asked = match error.retry() {
+                Retry::After(pause) => Some(pause),
+                Retry::Never | Retry::Backoff | Retry::AfterClock => {
+                    is_blocked(error).then_some(BLOCKED_PAUSE)
+                }
+            };
+            pass.failed(now, asked.filter(|asked| *asked > WAIT_MAX));
+        }
+        AskError::Exchange(_) | AskError::Fetch(FetchError::TooLong) => pass.succeeded(),
+        // Never sent.
+        AskError::Fetch(FetchError::NotAdmitted | FetchError::Malformed)
+        | AskError::Vault(_)
+        | AskError::OverLimit
+        | AskError::CircuitOpen
+        | AskError::TooManyPages => drop(pass),
+    }
+}
+
+/// Fenced off: asking again prolongs it.
+const fn is_blocked(error: &ExchangeError) -> bool {
+    matches!(error, ExchangeError::Answered(answer) if matches!(answer.kind, Kind::Blocked))
 }
 
 /// How long to wait before the next try; `None` if there is to be none.
@@ -256,13 +315,17 @@ fn wait(error: &AskError, pause: Duration) -> Option<Duration> {
     match error {
         AskError::Exchange(error) => match error.retry() {
             Retry::Never => None,
+            Retry::Backoff if is_blocked(error) => None,
+            Retry::Backoff if error.category() == Category::Throttled => {
+                Some(pause.max(THROTTLED_PAUSE_MIN))
+            }
             Retry::Backoff | Retry::AfterClock => Some(pause),
             Retry::After(wait) => Some(wait.max(pause)),
         },
         AskError::Fetch(FetchError::Unreachable | FetchError::TooSlow | FetchError::Cut) => {
             Some(pause)
         }
-        AskError::Fetch(_)
+        AskError::Fetch(FetchError::NotAdmitted | FetchError::TooLong | FetchError::Malformed)
         | AskError::Vault(_)
         | AskError::OverLimit
         | AskError::CircuitOpen
@@ -270,13 +333,13 @@ fn wait(error: &AskError, pause: Duration) -> Option<Duration> {
     }
 }
 
-/// Whether the exchange said that the key itself is not good.
+/// Whether the exchange said that the key itself is not good, or that it may do too much.
 pub(super) fn refuses_key(error: &AskError) -> bool {
-    matches!(
-        error,
-        AskError::Exchange(ExchangeError::Answered(answer))
-            if matches!(answer.kind, Kind::Auth | Kind::Permission | Kind::Account)
-    )
+    let AskError::Exchange(error) = error else { return false };
+    if let ExchangeError::Answered(answer) = error {
+        return matches!(answer.kind, Kind::Auth | Kind::Permission | Kind::Account);
+    }
+    matches!(error, ExchangeError::KeyRefused(_))
 }
 
 fn signed_millis(millis: u64) -> i64 {

@@ -9,12 +9,13 @@ use analytics::event::{
     SnapshotEvent,
 };
 use analytics::text::{Asset, Name};
-use exchanges::{AmountUnit, Fill, Price, Transfer, TransferStatus};
+use exchanges::{AmountUnit, Fill, Price, Transfer, TransferKind, TransferStatus};
 use protocol::time::UnixMillis;
 use rust_decimal::Decimal;
+use sha2::{Digest, Sha256};
 
-/// A value of an exchange that no event can carry: a name with control characters, a time past
-/// the calendar. The poll counts as incomplete.
+/// A value of an exchange that no event can carry: a time past the calendar, a sum past the
+/// decimals. The poll counts as incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an exchange's value cannot be carried")]
 pub(super) struct NotCarried;
@@ -65,22 +66,28 @@ impl Delivery {
         })))
     }
 
-    /// `None` for a transfer that is not final, or that never happened.
-    pub(super) fn flow(&self, transfer: &Transfer) -> Result<Option<Event>, NotCarried> {
+    /// A deposit or withdrawal, however far it has come; what counts is decided there.
+    pub(super) fn flow(&self, transfer: &Transfer) -> Result<Event, NotCarried> {
         let at = happened(transfer);
-        if transfer.status != TransferStatus::Ok {
-            return Ok(None);
-        }
-        Ok(Some(Event::Flow(FlowEvent {
+        Ok(Event::Flow(FlowEvent {
             t: time(at)?,
             seen: self.seen(at)?,
             account: self.account.clone(),
             asset: asset(&transfer.asset)?,
             amount: Number::from(transfer.balance_change().ok_or(NotCarried)?),
-            id: name(&transfer.id)?,
+            // Deposits and withdrawals have identifiers of their own.
+            id: name(&match transfer.kind {
+                TransferKind::Deposit => format!("d-{}", transfer.id),
+                TransferKind::Withdrawal => format!("w-{}", transfer.id),
+            })?,
             txid: transfer.txid.as_deref().filter(|id| !id.is_empty()).map(name).transpose()?,
-            status: FlowStatus::Completed,
-        })))
+            status: match transfer.status {
+                TransferStatus::Ok => FlowStatus::Completed,
+                TransferStatus::Pending | TransferStatus::Unknown => FlowStatus::Pending,
+                TransferStatus::Failed => FlowStatus::Failed,
+                TransferStatus::Canceled => FlowStatus::Canceled,
+            },
+        }))
     }
 
     /// All balances of the account at a round's time.
@@ -146,16 +153,26 @@ pub(super) fn happened(transfer: &Transfer) -> UnixMillis {
     transfer.completed_at.unwrap_or(transfer.at)
 }
 
-pub(super) fn time(at: UnixMillis) -> Result<Timestamp, NotCarried> {
+fn time(at: UnixMillis) -> Result<Timestamp, NotCarried> {
     Timestamp::from_millis(at.0).ok_or(NotCarried)
 }
 
-pub(super) fn asset(code: &str) -> Result<Asset, NotCarried> {
-    code.parse().map_err(|_| NotCarried)
+/// Exchanges list assets under any letters; the analytics know capitals and digits. Other codes
+/// become `X` and a hash of theirs, the same wherever they occur.
+fn asset(code: &str) -> Result<Asset, NotCarried> {
+    code.parse()
+        .or_else(|_| format!("X{}", digest(code, 12).to_uppercase()).parse())
+        .map_err(|_| NotCarried)
 }
 
-pub(super) fn name(text: &str) -> Result<Name, NotCarried> {
-    text.parse().map_err(|_| NotCarried)
+/// An exchange's id, or a hash of one that is too long or holds control characters.
+fn name(text: &str) -> Result<Name, NotCarried> {
+    text.parse().or_else(|_| digest(text, 32).parse()).map_err(|_| NotCarried)
+}
+
+/// The first bytes of SHA-256, in hex.
+fn digest(text: &str, len: usize) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()).get(..len).unwrap_or_default())
 }
 
 /// The wallet of staked and lent coins.
@@ -173,4 +190,92 @@ struct Row {
 fn add(sum: &mut Decimal, amount: Decimal) -> Result<(), NotCarried> {
     *sum = sum.checked_add(amount).ok_or(NotCarried)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: UnixMillis = UnixMillis(1_770_000_000_000);
+
+    fn delivery() -> Delivery {
+        Delivery { account: "binance-spot".parse().unwrap(), seen: AT }
+    }
+
+    fn transfer(kind: TransferKind, status: TransferStatus) -> Transfer {
+        Transfer {
+            id: "1".into(),
+            kind,
+            asset: "USDT".into(),
+            amount: Decimal::new(285, 1),
+            fee: Some(exchanges::Money { asset: "USDT".into(), amount: Decimal::new(15, 1) }),
+            status,
+            txid: Some(String::new()),
+            network: None,
+            internal: None,
+            at: UnixMillis(AT.0 - 5000),
+            completed_at: None,
+        }
+    }
+
+    fn flow(transfer: &Transfer) -> FlowEvent {
+        let Event::Flow(flow) = delivery().flow(transfer).unwrap() else { panic!("no flow") };
+        flow
+    }
+
+    #[test]
+    fn a_withdrawal_takes_its_fee_along_and_a_deposit_does_not() {
+        let withdrawal = flow(&transfer(TransferKind::Withdrawal, TransferStatus::Ok));
+        assert_eq!(withdrawal.amount, Number::from(Decimal::from(-30)));
+        assert_eq!(withdrawal.txid, None);
+        let deposit = flow(&transfer(TransferKind::Deposit, TransferStatus::Ok));
+        assert_eq!(deposit.amount, Number::from(Decimal::new(285, 1)));
+        assert_ne!(deposit.id, withdrawal.id);
+    }
+
+    #[test]
+    fn only_completed_transfers_are_told_as_completed() {
+        for (status, told) in [
+            (TransferStatus::Ok, FlowStatus::Completed),
+            (TransferStatus::Pending, FlowStatus::Pending),
+            (TransferStatus::Unknown, FlowStatus::Pending),
+            (TransferStatus::Failed, FlowStatus::Failed),
+            (TransferStatus::Canceled, FlowStatus::Canceled),
+        ] {
+            assert_eq!(flow(&transfer(TransferKind::Deposit, status)).status, told);
+        }
+    }
+
+    #[test]
+    fn names_of_any_kind_are_carried_and_told_apart() {
+        let ours = |code| asset(code).unwrap();
+        assert_eq!(ours("1INCH").as_str(), "1INCH");
+        let odd = ["\u{5e01}\u{5b89}", "btc", "B-C", ""].map(ours);
+        assert!(odd.iter().all(|code| code.as_str().len() == 25), "{odd:?}");
+        assert_eq!(odd.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+        let long = "x".repeat(300);
+        assert_eq!(name(&long).unwrap().as_str().len(), 64);
+        assert_ne!(name(&long).unwrap(), name(&"x".repeat(301)).unwrap());
+    }
+
+    #[test]
+    fn wallets_of_one_asset_are_added_up() {
+        let balance = |wallet: &str, free: i64| exchanges::Balance {
+            asset: "BTC".into(),
+            wallet: wallet.into(),
+            free: free.into(),
+            used: 1.into(),
+            total: (free + 1).into(),
+            borrowed: 0.into(),
+            interest: 0.into(),
+            net: (free + 1).into(),
+        };
+        let balances = [balance("spot", 2), balance("earn", 4), balance("funding", 8)];
+        let Event::Snapshot(snapshot) = delivery().snapshot(AT, &balances, true).unwrap() else {
+            panic!("no snapshot");
+        };
+        let [row] = snapshot.balances.as_slice() else { panic!("{:?}", snapshot.balances) };
+        let number = |value: i64| Number::from(Decimal::from(value));
+        assert_eq!((row.free, row.locked, row.earn), (number(10), number(2), number(5)));
+    }
 }

@@ -27,7 +27,22 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, WallClock, NoOpMiddleware<Mi
 #[derive(Debug)]
 pub(super) struct Limits {
     clock: WallClock,
-    counters: Mutex<HashMap<(&'static str, Option<u64>), Arc<Limiter>>>,
+    minutes: u32,
+    counters: Mutex<HashMap<Counted, Arc<Limiter>>>,
+}
+
+/// An exchange's counter, and whose it is where it counts by account.
+type Counted = (&'static str, Option<Holder>);
+
+/// Whose counter is charged where an exchange counts by account.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Holder {
+    /// Public data.
+    Nobody,
+    /// A key whose account is not known yet, by a number of its own.
+    Opening(u64),
+    /// An account, as its exchange names it: two sessions that read it share its allowance.
+    Account(Arc<str>),
 }
 
 /// There is no room for this request before the caller's patience ends.
@@ -38,14 +53,16 @@ pub(super) struct OverLimit {
 }
 
 impl Limits {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock: WallClock(clock), counters: Mutex::default() }
+    /// `minutes` is one, but where time is a scenario's: its clock stands still for a whole
+    /// round, which may then spend what it would have had until the next.
+    pub(super) fn new(clock: Arc<dyn Clock>, minutes: u32) -> Self {
+        Self { clock: WallClock(clock), minutes, counters: Mutex::default() }
     }
 
-    /// Charges `weight` for `account`, or says how long there is no room.
-    pub(super) fn charge(&self, weight: Weight, account: u64) -> Result<(), OverLimit> {
+    /// Charges `weight` to `holder`, or says how long there is no room.
+    pub(super) fn charge(&self, weight: Weight, holder: &Holder) -> Result<(), OverLimit> {
         let Some(cost) = NonZeroU32::new(weight.cost) else { return Ok(()) };
-        match self.counter(weight.bucket, account).check_n(cost) {
+        match self.counter(weight.bucket, holder).check_n(cost) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(not_until)) => {
                 let now = GovernorClock::now(&self.clock);
@@ -55,21 +72,28 @@ impl Limits {
         }
     }
 
-    fn counter(&self, bucket: Bucket, account: u64) -> Arc<Limiter> {
+    fn counter(&self, bucket: Bucket, holder: &Holder) -> Arc<Limiter> {
         let key = match bucket.scope {
             Scope::Address => (bucket.name, None),
-            Scope::Account => (bucket.name, Some(account)),
+            Scope::Account => (bucket.name, Some(holder.clone())),
         };
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         if counters.len() >= COUNTERS_MAX {
+            counters.retain(|(_, holder), _| !matches!(holder, Some(Holder::Opening(_))));
+        }
+        if counters.len() >= COUNTERS_MAX {
             // Accounts of sessions long gone; the shared counters must stay.
-            counters.retain(|(_, account), _| account.is_none());
+            counters.retain(|(_, holder), _| holder.is_none());
         }
         let fresh = || {
-            let fifths = |n: u32| {
-                NonZeroU32::new((bucket.per_minute / 5).saturating_mul(n)).unwrap_or(NonZeroU32::MIN)
+            let whole = bucket.per_minute.saturating_mul(self.minutes);
+            let at_once = match bucket.scope {
+                Scope::Address => whole / 2,
+                Scope::Account => whole / 4 * 3,
             };
-            let quota = Quota::per_minute(fifths(2)).allow_burst(fifths(3));
+            let [at_once, a_minute] = [at_once, whole.saturating_sub(at_once)]
+                .map(|part| NonZeroU32::new(part).unwrap_or(NonZeroU32::MIN));
+            let quota = Quota::per_minute(a_minute).allow_burst(at_once);
             Arc::new(RateLimiter::direct_with_clock(quota, self.clock.clone()))
         };
         Arc::clone(counters.entry(key).or_insert_with(fresh))
@@ -120,38 +144,111 @@ mod tests {
 
     const BUCKET: Bucket = Bucket { name: "test", scope: Scope::Address, per_minute: 100 };
 
-    #[tokio::test(start_paused = true)]
-    async fn no_minute_sees_more_than_the_allowance() {
-        let limits = Limits::new(Arc::new(AnchoredClock::starting_at(UnixMillis(1_000_000))));
+    fn limits() -> Limits {
+        Limits::new(Arc::new(AnchoredClock::starting_at(UnixMillis(1_000_000))), 1)
+    }
+
+    fn account(name: &str) -> Holder {
+        Holder::Account(name.into())
+    }
+
+    /// What passes of `cost` each, asked for all the time, by the second.
+    async fn passed(bucket: Bucket, cost: u32) -> Vec<u32> {
+        let limits = limits();
         let mut passed = Vec::new();
         for second in 0..300_u32 {
-            while limits.charge(Weight { bucket: BUCKET, cost: 5 }, 1).is_ok() {
+            while limits.charge(Weight { bucket, cost }, &account("a")).is_ok() {
                 passed.push(second);
             }
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        for start in 0..240 {
-            let inside = passed.iter().filter(|at| (start..start + 60).contains(*at)).count();
-            assert!(inside * 5 <= 100, "{inside} in the minute from second {start}");
+        passed
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_minute_sees_more_than_the_allowance() {
+        for (scope, least) in [(Scope::Address, 250), (Scope::Account, 175)] {
+            let passed = passed(Bucket { scope, ..BUCKET }, 5).await;
+            for start in 0..240 {
+                let inside = passed.iter().filter(|at| (start..start + 60).contains(*at)).count();
+                assert!(inside * 5 <= 100, "{inside} in the minute from second {start}");
+            }
+            assert!(passed.len() * 5 >= least, "{} passed", passed.len());
         }
-        assert!(passed.len() * 5 >= 200, "{} passed", passed.len());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn accounts_have_counters_of_their_own_and_addresses_share_one() {
-        let limits = Limits::new(Arc::new(AnchoredClock::starting_at(UnixMillis(1_000_000))));
-        let own = Bucket { scope: Scope::Account, ..BUCKET };
-        assert_eq!(limits.charge(Weight { bucket: own, cost: 60 }, 1), Ok(()));
-        assert_eq!(limits.charge(Weight { bucket: own, cost: 60 }, 2), Ok(()));
-        assert!(limits.charge(Weight { bucket: own, cost: 1 }, 1).is_err());
-        assert_eq!(limits.charge(Weight { bucket: BUCKET, cost: 60 }, 1), Ok(()));
-        assert!(limits.charge(Weight { bucket: BUCKET, cost: 1 }, 2).is_err());
+    async fn the_wait_that_is_told_is_the_wait_that_is_needed() {
+        let limits = limits();
+        let weight = Weight { bucket: BUCKET, cost: 30 };
+        assert_eq!(limits.charge(weight, &Holder::Nobody), Ok(()));
+        let Err(OverLimit { wait: Some(wait) }) = limits.charge(weight, &Holder::Nobody) else {
+            panic!("60 of 50 passed");
+        };
+        tokio::time::advance(wait.checked_sub(Duration::from_millis(100)).unwrap()).await;
+        assert!(limits.charge(weight, &Holder::Nobody).is_err());
+        tokio::time::advance(Duration::from_millis(101)).await;
+        assert_eq!(limits.charge(weight, &Holder::Nobody), Ok(()));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn more_than_a_minute_holds_never_passes() {
-        let limits = Limits::new(Arc::new(AnchoredClock::starting_at(UnixMillis(1_000_000))));
-        let weight = Weight { bucket: BUCKET, cost: 61 };
-        assert_eq!(limits.charge(weight, 1), Err(OverLimit { wait: None }));
+    #[test]
+    fn accounts_have_counters_of_their_own_and_addresses_share_one() {
+        let limits = limits();
+        let own = Weight { bucket: Bucket { scope: Scope::Account, ..BUCKET }, cost: 75 };
+        let one = |weight: Weight| Weight { cost: 1, ..weight };
+        for holder in [account("a"), account("b"), Holder::Opening(1), Holder::Opening(2)] {
+            assert_eq!(limits.charge(own, &holder), Ok(()));
+            assert!(limits.charge(one(own), &holder).is_err());
+        }
+        let shared = Weight { bucket: BUCKET, cost: 50 };
+        assert_eq!(limits.charge(shared, &account("a")), Ok(()));
+        assert!(limits.charge(one(shared), &account("b")).is_err());
+    }
+
+    #[test]
+    fn more_than_a_minute_holds_never_passes() {
+        let weight = Weight { bucket: BUCKET, cost: 51 };
+        assert_eq!(limits().charge(weight, &account("a")), Err(OverLimit { wait: None }));
+    }
+
+    #[test]
+    fn each_question_fits_its_allowance_and_an_account_can_ask_all_of_them_at_once() {
+        use exchanges::{Market, Query, TransferKind, Venue, Window};
+        let connector = exchanges::connector(Venue::Binance, Market::Spot).unwrap();
+        let window = Window::new(UnixMillis(0), UnixMillis(1));
+        let limits = limits();
+        for query in [
+            Query::withdrawals(window),
+            Query::fiat_orders(TransferKind::Deposit, window),
+            Query::Permissions,
+            Query::Balances,
+            Query::deposits(window),
+        ] {
+            assert_eq!(limits.charge(connector.weight(&query), &account("a")), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_scenarios_round_may_spend_what_its_minutes_hold() {
+        let clock = Arc::new(AnchoredClock::starting_at(UnixMillis(1_000_000)));
+        let limits = Limits::new(clock, 5);
+        let weight = Weight { bucket: BUCKET, cost: 250 };
+        assert_eq!(limits.charge(weight, &Holder::Nobody), Ok(()));
+        assert!(limits.charge(Weight { cost: 1, ..weight }, &Holder::Nobody).is_err());
+    }
+
+    #[test]
+    fn there_are_only_so_many_counters_and_those_of_addresses_stay() {
+        let limits = limits();
+        let own = Weight { bucket: Bucket { scope: Scope::Account, ..BUCKET }, cost: 1 };
+        let shared = Weight { bucket: BUCKET, cost: 50 };
+        assert_eq!(limits.charge(shared, &Holder::Nobody), Ok(()));
+        for number in 0..=COUNTERS_MAX {
+            let number = u64::try_from(number).unwrap();
+            assert_eq!(limits.charge(own, &Holder::Opening(number)), Ok(()));
+        }
+        let kept = limits.counters.lock().unwrap().len();
+        assert!(kept <= COUNTERS_MAX, "{kept}");
+        assert!(limits.charge(shared, &Holder::Nobody).is_err());
     }
 }

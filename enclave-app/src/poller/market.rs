@@ -9,7 +9,7 @@ use protocol::time::UnixMillis;
 use tokio::sync::Mutex;
 
 use super::ask::{AskError, Desk, Signed};
-use crate::egress::Http;
+use crate::egress::{Egress, Http};
 
 /// Prices this fresh serve another portfolio's round as well.
 const PRICES_AGE_MAX: Duration = Duration::from_secs(10);
@@ -19,6 +19,8 @@ const PRICES_KEPT: usize = 4;
 const INSTRUMENTS_AGE_MAX: Duration = Duration::from_hours(24);
 /// The clock of an exchange is read again after this long.
 const CLOCK_AGE_MAX: Duration = Duration::from_hours(1);
+/// Past this distance it is read in every round: it may have been set right.
+const CLOCK_DISTANCE_MS_MAX: u64 = 1000;
 /// Pairs of the reference source: what exchanges do not list against fiat money.
 const REFERENCE_PAIRS: [&str; 1] = ["USDTUSD"];
 
@@ -26,7 +28,7 @@ const REFERENCE_PAIRS: [&str; 1] = ["USDTUSD"];
 #[derive(Clone, Debug)]
 pub(super) struct Prices {
     pub(super) at: UnixMillis,
-    pub(super) all: Arc<Vec<Price>>,
+    pub(super) all: Arc<[Price]>,
 }
 
 /// One exchange's public data.
@@ -52,29 +54,35 @@ impl PublicData {
         Self { http, connector, pairs, state: Mutex::default() }
     }
 
-    /// Instruments and known assets; read again daily, or when `stale` says that one is missing.
-    pub(super) async fn context(&self, desk: &Desk, stale: bool) -> Result<Arc<Context>, AskError> {
+    /// Instruments and known assets: read again daily, or when they are older than `age_max`
+    /// and something is missing in them.
+    pub(super) async fn context(
+        &self,
+        desk: &Desk,
+        age_max: Option<Duration>,
+    ) -> Result<Arc<Context>, AskError> {
         let mut state = self.state.lock().await;
         let now = desk.clock.now();
-        let fresh = state.context_at.is_some_and(|at| now.since(at) < INSTRUMENTS_AGE_MAX);
-        if fresh && !stale {
+        let age_max = age_max.unwrap_or(INSTRUMENTS_AGE_MAX);
+        if state.context_at.is_some_and(|at| now.since(at) < age_max || at == now) {
             return Ok(Arc::clone(&state.context));
         }
         let facts = self.ask(desk, Query::Instruments).await?;
-        let instruments = facts.into_iter().filter_map(|fact| match fact {
-            Fact::Instrument(instrument) => Some(instrument),
-            _ => None,
+        let instruments = facts.into_iter().filter_map(|fact| {
+            if let Fact::Instrument(instrument) = fact { Some(instrument) } else { None }
         });
         state.context = Arc::new(Context::new(instruments));
         state.context_at = Some(now);
         Ok(Arc::clone(&state.context))
     }
 
-    /// Reads the exchange's clock if that was long ago.
+    /// Reads the exchange's clock if that was long ago, or it was wrong.
     pub(super) async fn keep_clock(&self, desk: &Desk) -> Result<(), AskError> {
         let mut state = self.state.lock().await;
         let now = desk.clock.now();
-        if state.clock_at.is_none_or(|at| now.since(at) >= CLOCK_AGE_MAX) {
+        let off = desk.clock_distance_ms(self.connector.venue().name()) > CLOCK_DISTANCE_MS_MAX;
+        let due = state.clock_at.is_none_or(|at| now.since(at) >= CLOCK_AGE_MAX);
+        if due || (off && state.clock_at != Some(now)) {
             desk.read_clock(&self.http, self.connector).await?;
             state.clock_at = Some(now);
         }
@@ -95,12 +103,10 @@ impl PublicData {
                 desk.all(&self.http, self.connector, query, Signed::Nobody, context).await?;
             let all = facts
                 .into_iter()
-                .filter_map(|fact| match fact {
-                    Fact::Price(price) if !price.price.is_zero() => Some(price),
-                    _ => None,
-                })
+                .filter_map(|fact| if let Fact::Price(price) = fact { Some(price) } else { None })
+                .filter(|price| !price.price.is_zero())
                 .collect();
-            state.prices.push_back(Prices { at: now, all: Arc::new(all) });
+            state.prices.push_back(Prices { at: now, all });
             while state.prices.len() > PRICES_KEPT {
                 state.prices.pop_front();
             }
@@ -123,10 +129,10 @@ pub(super) struct Markets {
 }
 
 impl Markets {
-    pub(super) fn new(http: impl Fn() -> Http, offered: &[(Venue, Market)]) -> Self {
+    pub(super) fn new(egress: &Egress, offered: &[(Venue, Market)]) -> Self {
         let data = |venue, market, pairs| {
             exchanges::connector(venue, market)
-                .map(|connector| PublicData::new(http(), connector, pairs))
+                .map(|connector| PublicData::new(egress.http(connector.hosts()), connector, pairs))
         };
         let venues = offered
             .iter()
@@ -141,22 +147,28 @@ impl Markets {
     pub(super) fn of(&self, venue: Venue, market: Market) -> Option<&PublicData> {
         self.venues.get(&(venue, market))
     }
+
+    /// Whether `data` is the reference source.
+    pub(super) fn is_reference(&self, data: &PublicData) -> bool {
+        self.reference.as_ref().is_some_and(|reference| std::ptr::eq(reference, data))
+    }
 }
 
-/// The pairs to ask for fills: those the customer named, those seen before, and every listed pair
-/// of two held assets.
+/// The pairs that fills may be found in: those the customer named, those seen before, and every
+/// listed pair of two held assets.
 pub(super) fn watched(
     context: &Context,
     named: &BTreeSet<String>,
     held: &BTreeSet<String>,
-) -> BTreeSet<String> {
+) -> BTreeMap<String, Arc<Instrument>> {
     let both_held = |instrument: &Instrument| {
         held.contains(&instrument.base) && held.contains(&instrument.quote)
     };
     let listed = context
         .instruments()
         .filter(|(name, instrument)| *name == instrument.raw && both_held(instrument))
-        .map(|(name, _)| name.to_owned());
-    let known = named.iter().filter(|name| context.instrument(name).is_some()).cloned();
-    listed.chain(known).collect()
+        .map(|(name, instrument)| (name.to_owned(), Arc::clone(instrument)));
+    let named =
+        named.iter().filter_map(|name| Some((name.clone(), Arc::clone(context.instrument(name)?))));
+    listed.chain(named).collect()
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use protocol::time::UnixMillis;
 use reqwest::Method;
@@ -24,6 +25,9 @@ pub enum ScenarioError {
     Answer,
 }
 
+/// Between two tries to move the clock.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// What the simulator says of its clock; it says more, which is not our business.
 #[derive(Deserialize)]
 struct Reading {
@@ -32,7 +36,7 @@ struct Reading {
 
 /// Sets the clock for the first time.
 pub async fn begin(egress: &Egress, clock: &ScenarioClock) -> Result<(), ScenarioError> {
-    clock.set(call(&egress.http(), Method::GET, "/clock", Vec::new()).await?);
+    clock.set(call(&egress.http(&[SCENARIO_HOST]), Method::GET, "/clock", Vec::new()).await?);
     Ok(())
 }
 
@@ -82,7 +86,10 @@ impl Rounds {
                     Ok(next) if next > now => clock.set(next),
                     // The scenario is over: the clock stays.
                     Ok(_) => return,
-                    Err(error) => warn!(%error, "the scenario stands still"),
+                    Err(error) => {
+                        warn!(%error, "the scenario stands still");
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
                 drop(gate);
             }
