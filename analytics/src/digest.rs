@@ -1,7 +1,7 @@
 //! 64-bit digests of ids and contents: SipHash-2-4 (Aumasson, Bernstein 2012).
 //!
-//! An id is remembered as its digest, so that no trade is kept to recognise
-//! its second delivery. Among a million ids two collide with a chance of
+//! An id is remembered as its digest: eight bytes recognise a second delivery,
+//! however long the id is. Among a million ids two collide with a chance of
 //! 3 x 10^-8.
 
 /// Fields of one record, each with its length before it, so that no two

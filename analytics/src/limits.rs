@@ -40,8 +40,8 @@ pub const AMOUNT_MAX: Decimal = Decimal::from_parts(0xB240_0000, 0x19E0_C9BA, 0x
 /// ten years in days, fit.
 pub const VALUE_MAX: Decimal = Decimal::from_parts(0x6310_0000, 0x6BC7_5E2D, 0x5, false, 0);
 
-/// Fills, flows and income records held. 48 hours of a portfolio that trades
-/// six times a second.
+/// Fills, flows and income records held, for as long as the portfolio lives:
+/// just under two a minute for a year.
 pub const RECORDS_MAX: usize = 1 << 20;
 
 /// Price points held, one per pair and time: 30 pairs at a point a minute for
