@@ -52,9 +52,7 @@ impl ClientError {
                 "nothing was sent after this step; do not submit credentials to this service".into()
             }
             Self::Refused { code, detail, .. } => refusal_help(code, detail.as_deref()),
-            Self::Unreachable { .. } => {
-                "check the address and the network, then try again; nothing was submitted".into()
-            }
+            Self::Unreachable { .. } => "check the address and the network, then try again".into(),
             Self::Internal(_) => "this is a fault of perfagg; please report it".into(),
         }
     }
