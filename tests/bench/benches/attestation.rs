@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::{env, fs, io};
 
-use criterion::Criterion;
+use criterion::{Criterion, SamplingMode};
 use protocol::attestation::ChainCache;
 use protocol::attestation::internal::{aws_root, verify};
 
@@ -36,6 +36,7 @@ fn verifying(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("attestation");
     group.measurement_time(Duration::from_secs(5)).warm_up_time(Duration::from_secs(1));
+    group.sampling_mode(SamplingMode::Flat);
     group.bench_function("floor of five", |bench| {
         bench.iter(|| floor::verify(black_box(&signatures)));
     });
