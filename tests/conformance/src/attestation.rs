@@ -63,10 +63,7 @@ pub(crate) fn answer(question: &Value, _batch: bool) -> Result<Map<String, Value
             json!({"accepted": false, "step": error.step(), "error": error.to_string()})
         }
     };
-    match fields {
-        Value::Object(fields) => Ok(fields),
-        _ => Err(refused("internal error")),
-    }
+    if let Value::Object(fields) = fields { Ok(fields) } else { Err(refused("internal error")) }
 }
 
 /// A policy's bytes, decoded.
