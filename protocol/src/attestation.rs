@@ -36,7 +36,7 @@ use std::time::Duration;
 pub use chain::ChainCache;
 pub use error::AttestationError;
 
-use crate::key_bundle::pcr16;
+use crate::key_bundle::{PCR_DEPLOYMENT, pcr16};
 use crate::keys::EnclavePublicKey;
 use crate::measurements::Pcr;
 use crate::time::UnixMillis;
@@ -50,8 +50,6 @@ use policy::Demands;
 const AWS_ROOT_G1: &[u8] = include_bytes!("attestation/AWS_NitroEnclaves_Root-G1.der");
 /// How far a document may be ahead of the caller's clock, in seconds.
 const SKEW_S_MAX: u64 = 5;
-/// The register that holds the deployment configuration.
-const PCR_DEPLOYMENT: u8 = 16;
 
 /// Where trust begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
