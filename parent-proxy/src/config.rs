@@ -23,8 +23,8 @@
 //! egress_connections              = 1024
 //!
 //! [timeouts]                           # all optional
-//! connect_secs = 10                    # ingress: the enclave; egress: an exchange
-//! lookup_secs  = 5                     # DNS
+//! connect_secs = 8                     # ingress: the enclave; egress: an exchange
+//! lookup_secs  = 4                     # DNS
 //! header_secs  = 10                    # a whole CONNECT request
 //! idle_secs    = 300                   # both directions silent
 //! drain_secs   = 30                    # after SIGTERM
@@ -193,8 +193,8 @@ impl Default for Limits {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(10),
-            lookup: Duration::from_secs(5),
+            connect: Duration::from_secs(8),
+            lookup: Duration::from_secs(4),
             header: Duration::from_secs(10),
             idle: Duration::from_mins(5),
             drain: Duration::from_secs(30),
