@@ -247,12 +247,15 @@ mod tests {
 
     fn module(bank: Arc<Bank>) -> Module {
         let few = NonZeroU32::new(3).unwrap();
-        Module::new(bank, SecurityModule {
+        Module::new(
+            bank,
+            SecurityModule {
                 documents_per_sec: NonZeroU32::MIN,
                 documents_per_address_per_min: few,
                 burst_per_address: few,
                 burst: few,
-            })
+            },
+        )
     }
 
     #[tokio::test]
