@@ -129,12 +129,12 @@ async fn report(options: &cli::Report, output: Output) -> Result<(), ClientError
         let after = u64::try_from(after.as_millisecond())
             .map(UnixMillis)
             .map_err(|_| usage("the time lies before 1970", "give a later --after"))?;
-        tokio::time::timeout(*options.wait, wait_until(&saved, after, output))
-            .await
-            .map_err(|_| ClientError::Unreachable {
+        tokio::time::timeout(*options.wait, wait_until(&saved, after, output)).await.map_err(
+            |_| ClientError::Unreachable {
                 what: "a complete poll at or after that time".to_owned(),
                 reason: "not in time; `perfagg status` shows why".to_owned(),
-            })??;
+            },
+        )??;
     }
     let bytes = saved.caller().await?.report().await?;
     // Never saved before it verified: a file on disk looks like a proof.

@@ -71,7 +71,7 @@ fn one(
     };
     match answer(&question, &text) {
         Ok(fields) => {
-            write(&mut io::stdout().lock(), with_id(&question, fields))?;
+            write(&mut io::stdout().lock(), &with_id(&question, fields))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(failure) => {
@@ -96,7 +96,7 @@ fn many(
             fields.insert("error".to_owned(), Value::String(failure.text));
             fields
         });
-        write(&mut out, with_id(&question, fields))?;
+        write(&mut out, &with_id(&question, fields))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -108,8 +108,8 @@ fn with_id(question: &Value, mut fields: Map<String, Value>) -> Value {
     Value::Object(fields)
 }
 
-fn write(out: &mut impl Write, value: Value) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &value)?;
+fn write(out: &mut impl Write, value: &Value) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")?;
     out.flush()
 }

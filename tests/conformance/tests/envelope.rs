@@ -1,5 +1,7 @@
 //! The test kit's envelopes, and others, through the built command.
 
+#![expect(clippy::unwrap_used, reason = "a broken fixture has to stop its test")]
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;

@@ -9,10 +9,15 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::format_push_string,
     reason = "a test harness fails by panicking and tells its skips"
 )]
 
+pub mod customer;
+pub mod fake;
+pub mod memory;
 pub mod process;
+pub mod tls;
 pub mod wire;
 pub mod world;
 

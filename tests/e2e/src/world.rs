@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::Process;
+use crate::wire::Tap;
 use crate::{root, simulator};
 
 /// How the parent reaches the enclave.
@@ -30,11 +31,13 @@ pub struct Options {
     pub road: Road,
     /// Permissions of every key at the exchange, in the simulator's words.
     pub permissions: &'static str,
+    /// Whether every socket between the programs is tapped; over TCP alone.
+    pub tapped: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { scenario: "deposit", road: Road::Unix, permissions: "read" }
+        Self { scenario: "deposit", road: Road::Unix, permissions: "read", tapped: false }
     }
 }
 
@@ -51,6 +54,9 @@ pub struct World {
     pub enclave: Process,
     pub proxy: Process,
     pub simulator: Process,
+    /// Between proxy and enclave both ways, and between proxy and exchanges.
+    pub taps: Vec<(&'static str, Tap)>,
+    places: Places,
 }
 
 impl World {
@@ -60,17 +66,30 @@ impl World {
         let path = dir.path();
         let mut exchange_sim = start_simulator(path, options);
         let announced = path.join("exchange-sim.json");
-        let exchange = exchange_sim
+        let exchange: Value = exchange_sim
             .wait_for("its address", || serde_json::from_slice(&fs::read(&announced).ok()?).ok());
-        let (service, admin) = (free_port(), free_port());
-        let places = Places::of(options.road, path);
-        let config = write_proxy_config(path, &places, service, admin, &exchange);
-        let mut proxy = {
-            let mut command = Command::new(simulator("parent-proxy"));
-            command.arg("--config").arg(config);
-            Process::start("parent-proxy", command, path)
-        };
-        proxy.wait_for("its administration port", || TcpStream::connect(admin).ok());
+        let mut places = Places::of(options.road, path);
+        let mut to_exchange: SocketAddr = exchange["listen"].as_str().unwrap().parse().unwrap();
+        let mut taps = Vec::new();
+        if options.tapped {
+            assert_eq!(options.road, Road::Tcp, "only TCP is tapped");
+            let exchanges = Tap::start(to_exchange);
+            to_exchange = exchanges.addr;
+            let (ingress, egress) = (address(&places.ingress[1]), address(&places.egress[0]));
+            let (ingress, egress) = (Tap::start(ingress), Tap::start(egress));
+            places.ingress[0] = format!("tcp://{}", ingress.addr);
+            places.egress[1] = format!("tcp://{}", egress.addr);
+            taps = vec![("ingress", ingress), ("egress", egress), ("exchanges", exchanges)];
+        }
+        let config = write_proxy_config(path, &places, to_exchange, &exchange);
+        let mut command = Command::new(simulator("parent-proxy"));
+        command.arg("--config").arg(config).env("LOG_LEVEL", "debug");
+        let mut proxy = Process::start("parent-proxy", command, path);
+        let text = proxy.wait_for("its listeners", || {
+            let text = fs::read_to_string(path.join("parent-proxy.log")).ok()?;
+            text.contains(r#""road":"admin""#).then_some(text)
+        });
+        let (service, admin) = (listening(&text, "ingress"), listening(&text, "admin"));
         let mut enclave = Process::start("enclave-app", enclave_command(path, &places), path);
         enclave.wait_for("health", || (get(admin, "/health").0 == 200).then_some(()));
         let measured = Command::new(simulator("enclave-app"))
@@ -79,7 +98,8 @@ impl World {
             .output()
             .unwrap();
         fs::write(path.join("measurements.json"), measured.stdout).unwrap();
-        let world = Self { dir, service, admin, exchange, enclave, proxy, simulator: exchange_sim };
+        let simulator = exchange_sim;
+        let world = Self { dir, service, admin, exchange, enclave, proxy, simulator, taps, places };
         world.write_accounts("accounts.json", 0);
         world
     }
@@ -108,16 +128,47 @@ impl World {
 
     /// A file that only its owner may read.
     pub fn write_secret(&self, name: &str, bytes: &[u8]) {
-        use std::os::unix::fs::OpenOptionsExt;
-        fs::File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(self.path(name))
-            .unwrap()
-            .write_all(bytes)
-            .unwrap();
+        secret_file(&self.path(name), bytes);
+    }
+
+    /// Ends the enclave and starts another, as the parent would.
+    pub fn restart_enclave(&mut self) {
+        assert_eq!(self.enclave.terminate(), Some(0), "{}", self.enclave.text());
+        let command = enclave_command(self.dir.path(), &self.places);
+        self.enclave = Process::start("enclave-app", command, self.dir.path());
+        // The log goes on where the one before stopped, and the proxy may still remember it.
+        let (admin, log) = (self.admin, self.enclave.log.clone());
+        self.enclave.wait_for("health", || {
+            let text = fs::read_to_string(&log).ok()?;
+            let ready = text.matches(r#""ready""#).count() == 2;
+            (ready && get(admin, "/health").0 == 200).then_some(())
+        });
+    }
+
+    /// SHA-256 of the deployment configuration, as a customer pins it.
+    pub fn deployment_sha256(&self) -> String {
+        let bytes = fs::read(self.path("deployment.json")).unwrap();
+        protocol::encoding::to_hex(&protocol::key_bundle::deployment_sha256(&bytes))
+    }
+
+    /// Changes what every key of the first account may do.
+    pub fn permit(&self, permissions: &str) {
+        let account = &self.exchange["keys"][0]["account"];
+        let body = serde_json::json!({"account": account, "permissions": permissions});
+        let (status, told) = self.control("POST", "/permissions", &body);
+        assert_eq!(status, 200, "{told}");
+    }
+
+    /// Makes the exchange misbehave.
+    pub fn inject(&self, rules: &Value) {
+        let (status, told) = self.control("POST", "/faults", rules);
+        assert_eq!(status, 200, "{told}");
+    }
+
+    /// Makes the exchange behave again.
+    pub fn end_faults(&self) {
+        let (status, told) = self.control("DELETE", "/faults", &Value::Null);
+        assert_eq!(status, 200, "{told}");
     }
 
     /// The scenario's clock, as the customer reads it.
@@ -128,7 +179,8 @@ impl World {
     /// Tells the simulator something.
     pub fn control(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
         let address = self.exchange["control"].as_str().unwrap().parse().unwrap();
-        request(address, method, path, &body.to_string())
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        request(address, method, path, &body)
     }
 
     /// Runs `perfagg` with a command and its options.
@@ -164,10 +216,15 @@ impl World {
 
     /// Makes a portfolio key and opens a session with it.
     pub fn connect(&self) -> Ran {
+        self.connect_at(self.service)
+    }
+
+    /// The same at another address.
+    pub fn connect_at(&self, service: SocketAddr) -> Ran {
         if !self.path("portfolio.key").exists() {
             self.perfagg(&["keygen", "--out", "portfolio.key"]).succeeded();
         }
-        self.at_service(&[
+        let connect = [
             "connect",
             "--accounts",
             "accounts.json",
@@ -177,7 +234,8 @@ impl World {
             "session.json",
             "--ttl",
             "7d",
-        ])
+        ];
+        self.at(service, &connect)
     }
 
     /// Waits for the scenario's end and fetches the report.
@@ -238,15 +296,26 @@ impl Ran {
     }
 }
 
-/// The scenario file of a name.
+/// The scenario file of a name: the simulator's, or one of ours.
 pub fn scenario(name: &str) -> PathBuf {
-    root().join("tests/exchange-sim/scenarios").join(format!("{name}.json"))
+    let file = format!("{name}.json");
+    let theirs = root().join("tests/exchange-sim/scenarios").join(&file);
+    if theirs.exists() { theirs } else { root().join("tests/e2e/scenarios").join(file) }
+}
+
+/// Writes a file that only its owner may read.
+pub fn secret_file(path: &Path, bytes: &[u8]) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = fs::File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path).unwrap().write_all(bytes).unwrap();
 }
 
 fn image_config() -> PathBuf {
     root().join("enclave-app/image.toml")
 }
 
+#[derive(Debug)]
 struct Places {
     ingress: [String; 2],
     health: [String; 2],
@@ -323,20 +392,13 @@ fn enclave_command(dir: &Path, places: &Places) -> Command {
         .arg("--exchange-root")
         .arg(dir.join("exchange-root.pem"))
         .arg("--nsm-root-out")
-        .arg(dir.join("root.der"));
+        .arg(dir.join("root.der"))
+        .env("LOG_LEVEL", "debug");
     command
 }
 
-fn write_proxy_config(
-    dir: &Path,
-    places: &Places,
-    service: SocketAddr,
-    admin: SocketAddr,
-    exchange: &Value,
-) -> PathBuf {
-    let to = exchange["listen"].as_str().unwrap();
-    #[expect(clippy::format_collect, reason = "three lines")]
-    let hosts: String = exchange["hosts"]
+fn write_proxy_config(dir: &Path, places: &Places, to: SocketAddr, exchange: &Value) -> PathBuf {
+    let hosts: Vec<String> = exchange["hosts"]
         .as_array()
         .unwrap()
         .iter()
@@ -346,27 +408,41 @@ fn write_proxy_config(
             )
         })
         .collect();
-    fs::write(dir.join("allow-list.toml"), hosts).unwrap();
+    fs::write(dir.join("allow-list.toml"), hosts.concat()).unwrap();
     fs::copy(root().join("enclave-app/deployment.json"), dir.join("deployment.json")).unwrap();
     let config = format!(
-        "[[ingress]]\nlisten = \"tcp://{service}\"\nenclave = \"{}\"\n\
+        "[[ingress]]\nlisten = \"tcp://127.0.0.1:0\"\nenclave = \"{}\"\n\
          [egress]\nlisten = \"{}\"\nallow_list = \"allow-list.toml\"\n\
-         [deployment]\npath = \"{}\"\n\
-         [admin]\nlisten = \"tcp://{admin}\"\nenclave_health = \"{}\"\n",
-        places.ingress[0],
-        places.egress[0],
-        dir.join("deployment.json").display(),
-        places.health[0],
+         [deployment]\npath = \"deployment.json\"\n\
+         [admin]\nlisten = \"tcp://127.0.0.1:0\"\nenclave_health = \"{}\"\n",
+        places.ingress[0], places.egress[0], places.health[0],
     );
     let path = dir.join("parent-proxy.toml");
     fs::write(&path, config).unwrap();
     path
 }
 
-/// An address nobody listens on. Another process may take it before we do; then the program
-/// that was to have it says so and the test fails by name.
+fn address(text: &str) -> SocketAddr {
+    text.trim_start_matches("tcp://").parse().unwrap()
+}
+
+/// Where the proxy says that it listens.
+fn listening(log: &str, road: &str) -> SocketAddr {
+    let road = format!(r#""road":"{road}""#);
+    let line = log.lines().find(|line| line.contains(&road)).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    address(line["address"].as_str().unwrap())
+}
+
+/// An address nobody listens on, outside the range that connections take their ports from.
+/// Another test may take it before we do; then the program that was to have it says so.
 pub fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    loop {
+        let port = 10_000 + u16::from_be_bytes(crate::customer::random()) % 20_000;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().unwrap();
+        }
+    }
 }
 
 /// A plain GET: status and body; status 0 if nobody answers.
@@ -377,12 +453,13 @@ pub fn get(address: SocketAddr, path: &str) -> (u16, String) {
 fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
     let exchange = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(address)?;
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )?;
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        if !body.is_empty() {
+            let length = body.len();
+            head += &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+        }
+        write!(stream, "{head}\r\n{body}")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)
