@@ -108,8 +108,40 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct ScenarioClock {
     now: tokio::sync::watch::Sender<UnixMillis>,
-    /// Held by every customer's connection, and by whoever moves the clock.
-    gate: Arc<tokio::sync::RwLock<()>>,
+    gate: Arc<tokio::sync::watch::Sender<Gate>>,
+}
+
+/// Who keeps the clock where it is. A customer is never kept waiting by another: whoever moves
+/// the clock waits until all have gone, and nobody waits for whoever waits.
+#[cfg(feature = "simulator")]
+#[derive(Debug, Default)]
+struct Gate {
+    held: usize,
+    moving: bool,
+}
+
+/// The clock stands still while this lives.
+#[cfg(feature = "simulator")]
+#[derive(Debug)]
+pub struct Held(Arc<tokio::sync::watch::Sender<Gate>>);
+
+/// Nobody holds the clock while this lives: it may be moved.
+#[cfg(feature = "simulator")]
+#[derive(Debug)]
+pub struct Moving(Arc<tokio::sync::watch::Sender<Gate>>);
+
+#[cfg(feature = "simulator")]
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.send_modify(|gate| gate.held = gate.held.saturating_sub(1));
+    }
+}
+
+#[cfg(feature = "simulator")]
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.0.send_modify(|gate| gate.moving = false);
+    }
 }
 
 #[cfg(feature = "simulator")]
@@ -130,13 +162,33 @@ impl ScenarioClock {
 
     /// Keeps the clock where it is while the guard lives: for a customer's connection, so that
     /// reading the clock and then asking for something happens at one time.
-    pub async fn hold(&self) -> tokio::sync::OwnedRwLockReadGuard<()> {
-        Arc::clone(&self.gate).read_owned().await
+    pub async fn hold(&self) -> Held {
+        self.enter(|gate| !gate.moving, |gate| gate.held += 1).await;
+        Held(Arc::clone(&self.gate))
     }
 
     /// Waits until nobody holds the clock; then it may be moved while the guard lives.
-    pub async fn stand_still(&self) -> tokio::sync::OwnedRwLockWriteGuard<()> {
-        Arc::clone(&self.gate).write_owned().await
+    pub async fn stand_still(&self) -> Moving {
+        self.enter(|gate| gate.held == 0 && !gate.moving, |gate| gate.moving = true).await;
+        Moving(Arc::clone(&self.gate))
+    }
+
+    /// Waits until the gate is `free` and takes it, in one step.
+    async fn enter(&self, free: fn(&Gate) -> bool, take: fn(&mut Gate)) {
+        let mut gate = self.gate.subscribe();
+        loop {
+            let taken = self.gate.send_if_modified(|gate| {
+                let free = free(gate);
+                if free {
+                    take(gate);
+                }
+                free
+            });
+            // Fails only if the sender is gone, and `self` holds it.
+            if taken || gate.wait_for(free).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Moves the clock to `at`; an earlier time changes nothing.

@@ -23,6 +23,9 @@
 mod bridge;
 mod connect;
 mod http;
+#[cfg(test)]
+#[cfg(feature = "simulator")]
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;

@@ -24,8 +24,12 @@ mod convert;
 mod limiter;
 mod market;
 mod marks;
+mod ping;
 #[cfg(feature = "simulator")]
 pub mod scenario;
+#[cfg(test)]
+#[cfg(feature = "simulator")]
+mod tests;
 mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -144,7 +148,8 @@ impl Poller {
         })
     }
 
-    /// Runs until `stop`: moves the scenario's clock where there is one, and ends all polling.
+    /// Runs until `stop`, and then ends all polling: pings the exchanges, or moves the scenario's
+    /// clock where there is one.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         #[cfg(feature = "simulator")]
         if let Some(clock) = self.parts.scenario.clone() {
@@ -156,7 +161,12 @@ impl Poller {
             self.stop.cancel();
             return;
         }
-        stop.cancelled().await;
+        let ping = self.parts.image.polling.ping;
+        let pings = self.markets.served().map(|data| ping::keep(&self.desk, data, ping));
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = join_all(pings) => stop.cancelled().await,
+        }
         self.stop.cancel();
     }
 
@@ -231,9 +241,11 @@ impl Poller {
             }
             self.round(cell, &mut accounts, next).await;
             self.let_go(cell, &mut accounts);
+            let after = cell.portfolio().next_round(clock.now().max(next));
+            // From here on a scenario's clock may move.
             #[cfg(feature = "simulator")]
             self.rounds.finish(cell.number, next);
-            next = cell.portfolio().next_round(clock.now().max(next));
+            next = after;
         }
     }
 

@@ -14,8 +14,8 @@ use protocol::time::UnixMillis;
 const FAILURES_MAX: u32 = 5;
 /// The first pause; each further one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_secs(15);
-/// The longest pause of our own choice: two polls are missed at most.
-const PAUSE_MAX: Duration = Duration::from_mins(8);
+/// The longest pause of our own choice: every poll tries once.
+const PAUSE_MAX: Duration = Duration::from_mins(4);
 /// The longest pause a host is granted: Binance's longest ban.
 const ASKED_MAX: Duration = Duration::from_hours(72);
 

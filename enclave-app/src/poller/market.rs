@@ -76,11 +76,21 @@ impl PublicData {
         Ok(Arc::clone(&state.context))
     }
 
+    /// The exchange.
+    pub(super) fn venue(&self) -> &'static str {
+        self.connector.venue().name()
+    }
+
+    /// Asks for the exchange's time, once.
+    pub(super) async fn ping(&self, desk: &Desk) -> Result<(), AskError> {
+        desk.read_clock(&self.http, self.connector).await.map(drop)
+    }
+
     /// Reads the exchange's clock if that was long ago, or it was wrong.
     pub(super) async fn keep_clock(&self, desk: &Desk) -> Result<(), AskError> {
         let mut state = self.state.lock().await;
         let now = desk.clock.now();
-        let off = desk.clock_distance_ms(self.connector.venue().name()) > CLOCK_DISTANCE_MS_MAX;
+        let off = desk.clock_distance_ms(self.venue()) > CLOCK_DISTANCE_MS_MAX;
         let due = state.clock_at.is_none_or(|at| now.since(at) >= CLOCK_AGE_MAX);
         if due || (off && state.clock_at != Some(now)) {
             desk.read_clock(&self.http, self.connector).await?;
@@ -142,6 +152,11 @@ impl Markets {
             .collect();
         let pairs = REFERENCE_PAIRS.map(str::to_owned).to_vec();
         Self { venues, reference: data(Venue::Kraken, Market::Spot, pairs) }
+    }
+
+    /// Every exchange that is served.
+    pub(super) fn served(&self) -> impl Iterator<Item = &PublicData> {
+        self.venues.values()
     }
 
     pub(super) fn of(&self, venue: Venue, market: Market) -> Option<&PublicData> {

@@ -1,0 +1,8 @@
+//! The engine against the exchange simulator, over real TLS, to the signed report.
+
+mod faults;
+mod keys;
+mod runs;
+mod sessions;
+mod story;
+mod world;

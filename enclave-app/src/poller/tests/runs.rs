@@ -1,0 +1,144 @@
+//! Whole scenarios: what the report says equals what the analytics say of the same events.
+
+use serde_json::{Value, json};
+
+use super::story::{Story, results};
+use super::world::World;
+use crate::engine_api::ReportRefusal;
+
+const SPOT_HOURS: &str = include_str!("../../../../tests/exchange-sim/scenarios/spot-hours.json");
+const DEPOSIT: &str = include_str!("../../../../tests/exchange-sim/scenarios/deposit.json");
+const WITHDRAWAL: &str = include_str!("../../../../tests/exchange-sim/scenarios/withdrawal.json");
+
+/// A scenario whose account is called as the engine will call it.
+fn scenario(text: &str, account: &str) -> Value {
+    serde_json::from_str(&text.replace(account, "binance-spot")).unwrap()
+}
+
+async fn run(scenario: &Value) -> Value {
+    let world = World::of(scenario).await;
+    let session = world.open(1, &["binance-spot"]).await.unwrap();
+    world.ended().await;
+    let report = world.report(&session).await;
+    assert_eq!(report.payload.accounts[0].id, "binance-spot");
+    assert_eq!(report.payload.accounts[0].label, "my binance-spot");
+    assert_eq!(report.payload.session.started_at, report.payload.period.start);
+    report.results
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hours_of_trading() {
+    let scenario = scenario(SPOT_HOURS, "binance-spot");
+    let got = run(&scenario).await;
+    assert_eq!(got, results(&scenario));
+    // The definitions' own oracle, digit by digit where no rounding is involved.
+    for (section, key) in [
+        ("returns", "twr"),
+        ("returns", "gain"),
+        ("portfolio", "end_value"),
+        ("activity", "volume"),
+        ("fees", "net"),
+        ("pnl", "realized_spot"),
+        ("risk", "max_drawdown"),
+        ("quality", "coverage"),
+    ] {
+        assert_eq!(got[section][key], scenario["expected"][section][key], "{section}.{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposit() {
+    let scenario = scenario(DEPOSIT, "kraken-spot");
+    let got = run(&scenario).await;
+    assert_eq!(got, results(&scenario));
+    assert_eq!(got["flows"]["inflow"], scenario["expected"]["flows"]["inflow"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_with_the_fee_that_the_exchange_kept() {
+    let scenario = scenario(WITHDRAWAL, "coinbase");
+    let got = run(&scenario).await;
+    assert_eq!(got, results(&scenario));
+    assert_eq!(got["flows"]["outflow"], scenario["expected"]["flows"]["outflow"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_accounts_are_one_portfolio() {
+    let story = Story { accounts: vec!["binance-spot", "binance-spot-2"], ..Story::new(6) };
+    let scenario = story.told();
+    let world = World::of(&scenario).await;
+    let session = world.open(1, &["binance-spot", "binance-spot-2"]).await.unwrap();
+    world.ended().await;
+    let report = world.report(&session).await;
+    assert_eq!(report.results, results(&scenario));
+    assert_eq!(report.payload.accounts.len(), 2);
+    assert_eq!(world.poller.portfolios.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_customers_have_a_portfolio_each() {
+    let story = Story { accounts: vec!["binance-spot", "other"], ..Story::new(4) };
+    let alone = |account| Story { accounts: vec![account], ..Story::new(4) }.told();
+    let world = World::of(&story.told()).await;
+    // Both are there before the clock moves.
+    let held = world.enclave.clock.hold().await;
+    let one = world.open(1, &["binance-spot"]).await.unwrap();
+    let two = world.open(2, &["other"]).await.unwrap();
+    drop(held);
+    world.ended().await;
+    for session in [one, two] {
+        assert_eq!(world.report(&session).await.results, results(&alone("binance-spot")));
+    }
+    let asked = world.asked();
+    assert_eq!(asked["/api/v3/ticker/price"], 5, "prices are fetched once for all");
+    assert_eq!(asked["/0/public/Ticker"], 5);
+    assert_eq!(asked["/api/v3/exchangeInfo"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_shows_up_late_counts_at_its_own_time() {
+    let story = Story::new(12);
+    let fill = |id: &str, t: &str, seen: &str| {
+        json!({"type": "fill", "t": t, "seen": seen, "account": "binance-spot", "market": "spot",
+            "symbol": "BTCUSDT", "base": "BTC", "quote": "USDT", "side": "sell", "price": "60010",
+            "qty": "0.002", "trade_id": id, "order_id": id})
+    };
+    let flow = |id: &str, t: &str, seen: &str, status: &str, amount: &str| {
+        json!({"type": "flow", "t": t, "seen": seen, "account": "binance-spot", "asset": "USDT",
+            "amount": amount, "id": id, "status": status})
+    };
+    let [early, later, late] =
+        ["2026-02-01T00:07:00Z", "2026-02-01T00:12:00Z", "2026-02-01T00:33:00Z"];
+    let scenario = story.with([
+        // Between the fills 1010 and 1020, and shown after 1030.
+        fill("1015", early, "2026-02-01T00:18:00Z"),
+        flow("D1", early, later, "pending", "500"),
+        flow("D1", later, late, "completed", "500"),
+        flow("D2", early, later, "failed", "700"),
+        flow("W1", early, later, "pending", "-300"),
+        flow("W1", early, late, "canceled", "-300"),
+    ]);
+    assert_eq!(run(&scenario).await, results(&scenario));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_complete_poll_there_is_no_report() {
+    let mut scenario = Story::new(3).told();
+    for event in scenario["events"].as_array_mut().unwrap() {
+        if event["type"] == "snapshot" {
+            event["complete"] = false.into();
+        }
+    }
+    let world = World::of(&scenario).await;
+    // The permission check needs no balance; the identity does.
+    let Err(refusal) = world.open(1, &["binance-spot"]).await else { panic!("opened") };
+    assert_eq!(refusal.category().code(), "unavailable");
+
+    let world = World::of(&Story::new(3).told()).await;
+    let held = world.enclave.clock.hold().await;
+    world.parent.behave(crate::egress::tests::Behaviour::Relay(world.sim.addr));
+    let session = world.open(1, &["binance-spot"]).await.unwrap();
+    world.end(&session);
+    assert_eq!(world.refused_report(&session).await, Some(ReportRefusal::NothingYet));
+    drop(held);
+}
