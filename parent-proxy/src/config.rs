@@ -25,7 +25,7 @@
 //! [timeouts]                           # all optional
 //! connect_secs = 8                     # ingress: the enclave; egress: an exchange
 //! lookup_secs  = 4                     # DNS
-//! header_secs  = 10                    # a whole CONNECT request
+//! header_secs  = 10                    # a whole CONNECT request; a customer's first byte
 //! idle_secs    = 300                   # both directions silent
 //! drain_secs   = 30                    # after SIGTERM
 //! ```

@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::http::{self, Method, Request, RequestError, Status};
 use crate::limits::DEPLOYMENT_LEN_MAX;
 use crate::metrics::{EgressOutcome, Road};
-use crate::relay::relay;
+use crate::relay::{Patience, relay};
 use crate::shared::Shared;
 
 /// Takes one accepted connection to its end.
@@ -90,8 +90,9 @@ async fn serve(mut stream: Stream, config: Arc<Config>, shared: &Arc<Shared>) ->
                 if stream.write_all(http::TUNNEL_OPEN).await.is_err() {
                     return EgressOutcome::EnclaveLost;
                 }
-                let silence = shared.silence.watch(timeouts.idle);
-                relay(stream, host, request.rest, silence, &shared.egress_traffic).await.into()
+                let patience = Patience { first: timeouts.idle, idle: timeouts.idle };
+                let (watch, traffic) = (&shared.silence, &shared.egress_traffic);
+                relay(stream, host, request.rest, watch, patience, traffic).await.into()
             }
             Err(outcome) => refuse(stream, outcome).await,
         },

@@ -13,8 +13,9 @@ use transport::proxy_v2::{self, Header};
 use transport::{Address, Peer, Side, Stream, dial};
 
 use crate::admission::{Place, Refused, Source};
+use crate::config::Timeouts;
 use crate::metrics::{IngressOutcome, Road};
-use crate::relay::relay;
+use crate::relay::{Patience, relay};
 use crate::shared::Shared;
 
 /// Takes one accepted connection to its end.
@@ -40,9 +41,10 @@ pub fn accepted(
     );
     match place {
         Ok(place) => {
-            let (connect, idle) = (config.timeouts.connect, config.timeouts.idle);
+            let Timeouts { connect, header: first, idle, .. } = config.timeouts;
+            let patience = Patience { first, idle };
             let header = proxy_v2::encode(&header(&stream, client));
-            Some(carry(stream, enclave, header, place, connect, idle, Arc::clone(shared)))
+            Some(carry(stream, enclave, header, place, connect, patience, Arc::clone(shared)))
         }
         Err(refused) => {
             let outcome = match refused {
@@ -63,15 +65,15 @@ async fn carry(
     header: Vec<u8>,
     place: Place,
     connect: Duration,
-    idle: Duration,
+    patience: Patience,
     shared: Arc<Shared>,
 ) {
     let _open = shared.metrics.open(Road::Ingress);
     let outcome = match timeout(connect, dial(&enclave, Side::Parent)).await {
         Ok(Ok(stream)) => {
             drop(enclave);
-            let silence = shared.silence.watch(idle);
-            relay(client, stream, header, silence, &shared.ingress_traffic).await.into()
+            let (watch, traffic) = (&shared.silence, &shared.ingress_traffic);
+            relay(client, stream, header, watch, patience, traffic).await.into()
         }
         Ok(Err(error)) => {
             debug!(kind = ?error.kind(), "enclave not reached");

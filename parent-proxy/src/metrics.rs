@@ -47,6 +47,7 @@ words! {
         Closed = "closed",
         ClientLost = "client_lost",
         EnclaveLost = "enclave_lost",
+        Silent = "silent",
         Idle = "idle",
         RefusedTotal = "refused_total",
         RefusedAddress = "refused_address",
@@ -295,6 +296,7 @@ impl From<End> for IngressOutcome {
             End::Closed => Self::Closed,
             End::NearLost => Self::ClientLost,
             End::FarLost => Self::EnclaveLost,
+            End::Silent => Self::Silent,
             End::Idle => Self::Idle,
         }
     }
@@ -306,7 +308,7 @@ impl From<End> for EgressOutcome {
             End::Closed => Self::Closed,
             End::NearLost => Self::EnclaveLost,
             End::FarLost => Self::HostLost,
-            End::Idle => Self::Idle,
+            End::Silent | End::Idle => Self::Idle,
         }
     }
 }

@@ -24,13 +24,15 @@
 
 use std::cell::RefCell;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use crate::limits::{LINGER_TIMEOUT, SCRATCH_LEN, TURN_LEN_MAX};
-use crate::silence::Watched;
+use crate::silence::Watch;
 
 /// How a relay ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +43,19 @@ pub enum End {
     NearLost,
     /// The far side failed first.
     FarLost,
+    /// The near side did not say anything in time.
+    Silent,
     /// Nothing moved in either direction for the idle time-out.
     Idle,
+}
+
+/// How long a relay may be silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Until the near side says its first byte.
+    pub first: Duration,
+    /// From then on.
+    pub idle: Duration,
 }
 
 /// Is told of bytes as they are written.
@@ -57,13 +70,16 @@ pub async fn relay<N, F>(
     mut near: N,
     mut far: F,
     lead: Vec<u8>,
-    mut silence: Watched,
+    watch: &Arc<Watch>,
+    patience: Patience,
     meter: &impl Meter,
 ) -> End
 where
     N: AsyncRead + AsyncWrite + Unpin,
     F: AsyncRead + AsyncWrite + Unpin,
 {
+    let mut silence = watch.watch(patience.first);
+    let (mut spoke, mut unspoken) = (false, lead.len());
     let mut out = Direction { held: lead, leading: true, ..Direction::default() };
     let mut back = Direction::default();
     let mut lost = None;
@@ -92,6 +108,13 @@ where
         });
         if sent > 0 {
             meter.towards_far(sent);
+            if !spoke {
+                spoke = sent > unspoken;
+                unspoken = unspoken.saturating_sub(sent);
+                if spoke {
+                    silence.allow(patience.idle);
+                }
+            }
         }
         if received > 0 {
             meter.towards_near(received);
@@ -105,7 +128,7 @@ where
             return farewell.as_mut().poll(cx).map(|()| lost.unwrap_or(End::Closed));
         }
         if silence.is_over(sent + received > 0, cx.waker()) {
-            return Poll::Ready(lost.unwrap_or(End::Idle));
+            return Poll::Ready(lost.unwrap_or(if spoke { End::Idle } else { End::Silent }));
         }
         Poll::Pending
     })

@@ -45,7 +45,7 @@ struct Entry {
     moved: AtomicBool,
     /// Looks in a row that found nothing moved.
     quiet: AtomicU64,
-    quiet_max: u64,
+    quiet_max: AtomicU64,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -55,7 +55,7 @@ impl Watch {
         let entry = Arc::new(Entry {
             moved: AtomicBool::new(true),
             quiet: AtomicU64::new(0),
-            quiet_max: idle.as_secs().max(1),
+            quiet_max: AtomicU64::new(idle.as_secs().max(1)),
             waker: Mutex::new(None),
         });
         let mut places = self.lock();
@@ -100,7 +100,8 @@ impl Entry {
     fn look(&self) {
         if self.moved.swap(false, Ordering::Relaxed) {
             self.quiet.store(0, Ordering::Relaxed);
-        } else if self.quiet.fetch_add(1, Ordering::Relaxed) + 1 >= self.quiet_max
+        } else if self.quiet.fetch_add(1, Ordering::Relaxed) + 1
+            >= self.quiet_max.load(Ordering::Relaxed)
             && let Some(waker) = self.waker().as_ref()
         {
             waker.wake_by_ref();
@@ -113,6 +114,11 @@ impl Entry {
 }
 
 impl Watched {
+    /// From here on the relay may be silent for `idle`.
+    pub fn allow(&self, idle: Duration) {
+        self.entry.quiet_max.store(idle.as_secs().max(1), Ordering::Relaxed);
+    }
+
     /// Says whether bytes moved just now, and whom to wake after silence; tells
     /// whether the time-out is over.
     pub fn is_over(&mut self, moved: bool, waker: &Waker) -> bool {
@@ -124,7 +130,8 @@ impl Watched {
             self.waker = Some(waker.clone());
         }
         !self.entry.moved.load(Ordering::Relaxed)
-            && self.entry.quiet.load(Ordering::Relaxed) >= self.entry.quiet_max
+            && self.entry.quiet.load(Ordering::Relaxed)
+                >= self.entry.quiet_max.load(Ordering::Relaxed)
     }
 }
 

@@ -249,6 +249,20 @@ fn silence_in_both_directions_ends_a_connection_and_traffic_does_not() {
 }
 
 #[test]
+fn a_client_that_never_says_anything_is_cut_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let road = format!("unix://{}/e.sock", dir.path().display());
+    let enclave = Enclave::start(&road, Behaviour::Echo);
+    let more = "[timeouts]\nheader_secs = 1\n";
+    let proxy = Proxy::start(tempfile::tempdir().unwrap(), &config(&[&enclave.address], more));
+    let mut spoke = connect(proxy.customer());
+    echo(&mut spoke, b"hello");
+    assert!(is_over(&mut connect(proxy.customer())));
+    proxy.wait_for_metric("pa_proxy_ingress_connections_total{outcome=\"silent\"}", 1);
+    echo(&mut spoke, b"still here");
+}
+
+#[test]
 fn a_client_that_does_not_read_costs_nobody_else_anything() {
     let dir = tempfile::tempdir().unwrap();
     let road = format!("unix://{}/e.sock", dir.path().display());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parent_proxy::relay::{End, Meter, relay};
+use parent_proxy::relay::{End, Meter, Patience, relay};
 use parent_proxy::silence::Watch;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -14,6 +14,8 @@ use tokio::time::timeout;
 use crate::common::SOON;
 
 const BULK_LEN: usize = 1 << 20;
+const PATIENCE: Patience =
+    Patience { first: Duration::from_hours(1), idle: Duration::from_hours(1) };
 
 #[derive(Default)]
 struct Counted {
@@ -39,8 +41,8 @@ async fn between<S: AsyncRead + AsyncWrite + Unpin, T>(
     ends: impl Future<Output = T>,
 ) -> (End, T, Counted) {
     let counted = Counted::default();
-    let silence = Arc::new(Watch::default()).watch(Duration::from_mins(1));
-    let relaying = relay(near, far, lead.to_vec(), silence, &counted);
+    let watch = Arc::new(Watch::default());
+    let relaying = relay(near, far, lead.to_vec(), &watch, PATIENCE, &counted);
     let both = timeout(SOON, async { tokio::join!(relaying, ends) });
     let (end, told) = both.await.expect("hangs");
     (end, told, counted)
@@ -145,8 +147,8 @@ async fn a_far_side_that_never_closes_does_not_hold_a_dead_client() {
     let (near, _) = listener.accept().await.unwrap();
     let (far, mut far_end) = UnixStream::pair().unwrap();
     let counted = Counted::default();
-    let silence = Arc::new(Watch::default()).watch(Duration::from_hours(1));
-    let relaying = relay(near, far, Vec::new(), silence, &counted);
+    let watch = Arc::new(Watch::default());
+    let relaying = relay(near, far, Vec::new(), &watch, PATIENCE, &counted);
     let ends = async {
         let mut client = client;
         client.write_all(b"last words").await.unwrap();
@@ -183,4 +185,27 @@ async fn both_directions_are_full_at_once_and_nothing_locks() {
     assert_eq!(end, End::Closed);
     assert_eq!((at_near.len(), at_far.len()), (8 * BULK_LEN, 8 * BULK_LEN));
     assert!(at_near.iter().all(|byte| *byte == 2) && at_far.iter().all(|byte| *byte == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_given_less_time_for_its_first_byte_than_later() {
+    let watch = Arc::new(Watch::default());
+    let mut looking = tokio::task::JoinSet::new();
+    let looker = Arc::clone(&watch);
+    looking.spawn(async move { looker.run().await });
+    let patience = Patience { first: Duration::from_secs(5), idle: Duration::from_secs(50) };
+    for (says, end, waits_secs) in [(&b""[..], End::Silent, 5), (b"x", End::Idle, 50)] {
+        let (near, mut near_end) = tokio::io::duplex(64);
+        let (far, mut far_end) = tokio::io::duplex(64);
+        near_end.write_all(says).await.unwrap();
+        // The other side's words are no excuse.
+        far_end.write_all(b"hello").await.unwrap();
+        let start = tokio::time::Instant::now();
+        let counted = Counted::default();
+        let got = relay(near, far, b"lead".to_vec(), &watch, patience, &counted).await;
+        assert_eq!(got, end);
+        // On the paused clock this is the rule itself and no measurement.
+        let waited = start.elapsed().as_secs();
+        assert!((waits_secs..=waits_secs + 2).contains(&waited), "{waited} s");
+    }
 }
