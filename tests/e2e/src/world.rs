@@ -5,8 +5,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
-use serde_json::Value;
+use protocol::time::UnixMillis;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::Process;
@@ -296,11 +298,40 @@ impl Ran {
     }
 }
 
-/// The scenario file of a name: the simulator's, or one of ours.
+/// The simulator's scenario file of a name.
 pub fn scenario(name: &str) -> PathBuf {
-    let file = format!("{name}.json");
-    let theirs = root().join("tests/exchange-sim/scenarios").join(&file);
-    if theirs.exists() { theirs } else { root().join("tests/e2e/scenarios").join(file) }
+    root().join("tests/exchange-sim/scenarios").join(format!("{name}.json"))
+}
+
+/// Two accounts that stand still for a week, which is longer than any test: for what is tried
+/// with the service and not with its numbers.
+pub const TWO_ACCOUNTS: &str = "two-accounts";
+
+fn two_accounts() -> Value {
+    let start = UnixMillis(1_772_323_200_000);
+    let tick = |n: u64| start.saturating_add(Duration::from_mins(5 * n)).to_rfc3339().unwrap();
+    let last = 7 * 24 * 12;
+    let snapshot = |t: &str, account: &str, asset: &str, free: &str| {
+        json!({"type": "snapshot", "t": t, "account": account,
+               "balances": [{"asset": asset, "free": free}]})
+    };
+    let price = |t: &str, asset: &str, quote: &str, price: &str| json!({"type": "price", "t": t, "asset": asset, "quote": quote, "price": price});
+    let events: Vec<Value> = (0..=last)
+        .map(tick)
+        .flat_map(|t| {
+            [
+                price(&t, "BTC", "USDT", "64000"),
+                price(&t, "USDT", "USD", "1.0002"),
+                snapshot(&t, "first", "BTC", "0.5"),
+                snapshot(&t, "second", "USDT", "20000"),
+            ]
+        })
+        .collect();
+    json!({
+        "schema": "pa-case/1", "id": TWO_ACCOUNTS, "title": "Two accounts that stand still",
+        "features": ["value"], "events": events,
+        "config": {"base_currency": "USD", "session_start": tick(0), "as_of": tick(last)},
+    })
 }
 
 /// Writes a file that only its owner may read.
@@ -360,7 +391,13 @@ impl Places {
 }
 
 fn start_simulator(dir: &Path, options: Options) -> Process {
-    let file = scenario(options.scenario);
+    let file = if options.scenario == TWO_ACCOUNTS {
+        let file = dir.join("scenario.json");
+        fs::write(&file, two_accounts().to_string()).unwrap();
+        file
+    } else {
+        scenario(options.scenario)
+    };
     let mut command = Command::new(simulator("exchange-sim"));
     command.arg("--scenario").arg(&file).arg("--out").arg(dir).args([
         "--request-weight",

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 
 use e2e::customer::{Customer, Door};
 use e2e::tls::{Tls, dial};
-use e2e::world::{Options, World, get};
+use e2e::world::{Options, TWO_ACCOUNTS, World, get};
 use protocol::encoding::to_base64;
 use protocol::limits::{ENVELOPE_JSON_LEN_MAX, ENVELOPE_PLAINTEXT_LEN_MAX};
 use serde_json::{Value, json};
@@ -211,7 +211,7 @@ fn silent_and_slow_customers_are_let_go_and_cost_nobody_anything() {
 
 #[test]
 fn an_idle_attested_connection_holds_nobody_up() {
-    let world = World::start(Options { scenario: "two-accounts", ..Options::default() });
+    let world = World::start(Options { scenario: TWO_ACCOUNTS, ..Options::default() });
     let (one, two) = (Customer::of(&world, 1), Customer::of(&world, 2));
     let session = one.open(&world.key(0));
     let idle = one.attest();

@@ -8,14 +8,14 @@ use std::path::Path;
 use e2e::customer::Customer;
 use e2e::memory;
 use e2e::wire::Tap;
-use e2e::world::{Options, Ran, Road, World, get};
+use e2e::world::{Options, Ran, Road, TWO_ACCOUNTS, World, get};
 use memchr::memmem;
 use protocol::encoding::{from_base64, to_hex};
 use serde_json::{Value, json};
 
 #[test]
 fn secrets_leave_memory_when_their_session_ends() {
-    let world = World::start(Options { scenario: "two-accounts", ..Options::default() });
+    let world = World::start(Options { scenario: TWO_ACCOUNTS, ..Options::default() });
     let (api_key, api_secret) = world.key(0);
     let customer = Customer::of(&world, 1);
     // A label is no secret and goes the same way as the keys: it shows that the search finds

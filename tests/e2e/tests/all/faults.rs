@@ -2,7 +2,7 @@
 
 use e2e::customer::{Customer, Session};
 use e2e::process::wait_until;
-use e2e::world::{Options, World};
+use e2e::world::{Options, TWO_ACCOUNTS, World};
 use serde_json::{Value, json};
 
 /// Two customers with an account each, polled in one world.
@@ -14,7 +14,7 @@ struct Two {
 
 impl Two {
     fn connected() -> Self {
-        let world = World::start(Options { scenario: "two-accounts", ..Options::default() });
+        let world = World::start(Options { scenario: TWO_ACCOUNTS, ..Options::default() });
         let (one, two) = (Customer::of(&world, 1), Customer::of(&world, 2));
         let (first, second) = (one.open(&world.key(0)), two.open(&world.key(1)));
         let it = Self { world, faulty: (one, first), other: (two, second) };

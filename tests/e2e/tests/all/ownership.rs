@@ -3,7 +3,7 @@
 use std::fs;
 
 use e2e::customer::{Customer, random, seal_signed_by};
-use e2e::world::{Options, World};
+use e2e::world::{Options, TWO_ACCOUNTS, World};
 use protocol::encoding::to_base64;
 use protocol::portfolio::PortfolioSecret;
 use protocol::time::UnixMillis;
@@ -183,7 +183,7 @@ fn whoever_is_not_the_owner_gets_the_same_401_whatever_is_wrong() {
 
 #[test]
 fn nobody_reads_or_ends_anothers_session() {
-    let world = World::start(Options { scenario: "two-accounts", ..Options::default() });
+    let world = World::start(Options { scenario: TWO_ACCOUNTS, ..Options::default() });
     let (owner, other) = (Customer::of(&world, 1), Customer::of(&world, 2));
     let (session, foreign) = (owner.open(&world.key(0)), other.open(&world.key(1)));
     let mut door = other.attest();
