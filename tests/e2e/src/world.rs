@@ -401,11 +401,11 @@ fn start_simulator(dir: &Path, options: Options) -> Process {
     let mut command = Command::new(simulator("exchange-sim"));
     command.arg("--scenario").arg(&file).arg("--out").arg(dir).args([
         "--request-weight",
-        "1000000",
+        "4000000000",
         "--sapi-ip-weight",
-        "1000000",
+        "4000000000",
         "--sapi-uid-weight",
-        "100000000",
+        "4000000000",
     ]);
     let scenario: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     let accounts: std::collections::BTreeSet<_> = scenario["events"]

@@ -65,12 +65,32 @@ fn faults_of_one_account_show_as_categories_and_leave_the_other_untouched() {
 
 #[test]
 fn limits_and_bans_show_as_throttled_and_pass() {
-    let two = Two::connected();
-    // These are for the address, and so for everybody behind it.
-    two.shows(&json!({"kind": "status", "status": 429, "retry_after_secs": 60}), "throttled");
-    two.shows(&json!({"kind": "status", "status": 418, "retry_after_secs": 120}), "throttled");
-    two.goes_on(&two.other);
-    assert_eq!(Two::account(&two.other)["last_error"], Value::Null);
+    // A host that is left alone costs no time, so the scenario's is told by the scenario.
+    let world = World::start(Options::default());
+    let (_, clock) = world.control("GET", "/clock", &Value::Null);
+    let clock: Value = serde_json::from_str(&clock).unwrap();
+    let at = |name: &str| clock[name].as_u64().unwrap();
+    let (start, end, tick) = (at("start_ms"), at("end_ms"), at("interval_ms"));
+    let status = |status: u16, secs: u64| json!({"kind": "status", "status": status, "retry_after_secs": secs});
+    // Twice in the middle, and at the end.
+    world.inject(&json!([
+        {"host": "api.binance.com", "path": "/api/v3/account",
+         "from_ms": start + 4 * tick, "until_ms": start + 5 * tick, "fault": status(429, 60)},
+        {"host": "api.binance.com", "path": "/api/v3/account",
+         "from_ms": start + 9 * tick, "until_ms": start + 10 * tick, "fault": status(418, 120)},
+        {"host": "api.binance.com", "path": "/api/v3/account",
+         "from_ms": end, "fault": status(429, 60)},
+    ]));
+    let customer = Customer::of(&world, 1);
+    let session = customer.open(&world.key(0));
+    session.until(&customer, "end of the scenario", |account| {
+        let polls = |name: &str| account[name].as_u64().unwrap();
+        polls("polls_complete") + polls("polls_incomplete") == (end - start) / tick + 1
+    });
+    let account = session.status(&customer)["accounts"][0].clone();
+    assert_eq!(account["last_error"], "throttled", "{account}");
+    assert_eq!(account["polls_incomplete"], 3, "{account}");
+    assert_eq!(account["last_complete_poll"], end - tick, "{account}");
 }
 
 #[test]
