@@ -2,7 +2,7 @@
 //!
 //! [`Connection::open`] gives a connection that can fetch an attestation
 //! document and nothing else. [`Connection::attest`] consumes it and gives an
-//! [`Attested`] one, the only kind that has a method to submit anything. So a
+//! [`Attested`](crate::attest::Attested) one, the only kind that has a method to submit anything. So a
 //! failed check ends the connection: no later byte of ours follows it.
 
 use std::time::Duration;

@@ -99,6 +99,10 @@ type Portfolios = HashMap<(PortfolioId, String), Arc<Cell>>;
 /// A portfolio and its task.
 #[derive(Debug)]
 struct Cell {
+    #[cfg_attr(
+        not(feature = "simulator"),
+        expect(dead_code, reason = "a scenario's clock tells portfolios apart by it")
+    )]
     number: u64,
     portfolio: Mutex<Portfolio>,
     /// Accounts that are to be polled from the next round on.
@@ -316,12 +320,16 @@ impl Poller {
                 patience: self.parts.image.polling.interval / 5 * 4,
             };
             let ended = lease.ended.clone();
+            // The connections of a session that ended held its key, and go with it at once.
             tokio::select! {
-                () = ended.cancelled() => {}
-                round = account.round(hand) => return Some(round),
+                () = ended.cancelled() => account.drop_ended(self.parts.clock.now()),
+                round = account.round(hand) => {
+                    if !round.wiped {
+                        return Some(round);
+                    }
+                    account.drop_wiped(self.parts.clock.now());
+                }
             }
-            // Its connections held its key, and go with it at once.
-            account.drop_ended(self.parts.clock.now());
         }
     }
 
@@ -392,6 +400,10 @@ impl Poller {
         data.prices(&self.desk, &context).await
     }
 
+    #[cfg_attr(
+        not(feature = "simulator"),
+        expect(clippy::unused_self, reason = "a scenario has a cadence of its own")
+    )]
     fn cadence(&self) -> Cadence {
         // A scenario's hours last a second: everything is asked for in every round.
         #[cfg(feature = "simulator")]
