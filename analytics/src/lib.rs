@@ -19,7 +19,7 @@
 //! | `transfer`, `effect`, `reconcile`, `flow` | what crossed the portfolio's border |
 //! | `returns`, `approx` | percentage returns |
 //! | `activity`, `pnl`, `inventory`, `risk`, `quality` | the other sections |
-//! | [`result`], [`method`] | what goes out |
+//! | [`result`], [`mod@method`] | what goes out |
 //!
 //! ```
 //! use analytics::{Config, Engine, Event};

@@ -1,7 +1,7 @@
 //! Real programs on loopback: the exchange simulator, the enclave with its simulated security
 //! module, the parent proxy, and `perfagg` as the customer.
 //!
-//! A [`World`] is one such set with a folder, sockets and log files of its own; it ends its
+//! A [`World`](world::World) is one such set with a folder, sockets and log files of its own; it ends its
 //! processes when it is dropped. Programs come from `target/sim` (built by the scripts), so that
 //! building a test never replaces the program a measurement was taken of.
 
