@@ -97,6 +97,8 @@ pub(super) struct Round {
     pub(super) error: Option<Category>,
     /// The exchange no longer accepts the key, or lets it do more than read.
     pub(super) refused: bool,
+    /// The session's credentials were wiped in the middle of it.
+    pub(super) wiped: bool,
 }
 
 /// Why a round is not complete.
@@ -117,6 +119,10 @@ impl Incomplete {
             Self::Ask(error) => error.category(),
             Self::NotCarried(_) | Self::TooSlow => Category::Unavailable,
         }
+    }
+
+    fn is_wiped(&self) -> bool {
+        matches!(self, Self::Ask(AskError::Vault(VaultError::Gone)))
     }
 
     fn refuses_key(&self) -> bool {
@@ -195,6 +201,14 @@ impl Account {
         });
     }
 
+    /// Lets go of the session that was read with: its credentials are wiped.
+    pub(super) fn drop_wiped(&mut self, now: UnixMillis) {
+        if let Some(lease) = self.leases.pop() {
+            let expired = lease.session.is_expired(now);
+            self.ended = if expired { End::Expired } else { End::Revoked };
+        }
+    }
+
     /// Lets go of the session whose key was refused.
     pub(super) fn drop_refused(&mut self) {
         if self.leases.pop().is_some() {
@@ -238,6 +252,7 @@ impl Account {
         self.begun |= error.is_none();
         Round {
             snapshot: snapshot.or_else(|| delivery.snapshot(hand.tick, &[], false).ok()),
+            wiped: error.as_ref().is_some_and(Incomplete::is_wiped),
             refused: error.as_ref().is_some_and(Incomplete::refuses_key),
             error: error.as_ref().map(Incomplete::category),
         }
