@@ -1,10 +1,14 @@
 //! The loads, and the figures they give.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::paths::Path;
+use rustls::ClientConfig;
+
+use crate::paths::{Path, Socket};
+use crate::tls;
 
 const ROUND_TRIPS: usize = 8000;
 const ROUND_TRIP_LEN: usize = 64;
@@ -22,6 +26,8 @@ pub(crate) struct Figures {
     pub(crate) up: Vec<BulkFigure>,
     pub(crate) down: Vec<BulkFigure>,
     pub(crate) connect: Vec<ConnectFigure>,
+    /// New connections with a TLS 1.3 handshake.
+    pub(crate) handshake: Vec<ConnectFigure>,
     /// KiB resident a connection.
     pub(crate) memory: Vec<f64>,
 }
@@ -105,23 +111,25 @@ pub(crate) fn bulk(path: &Path, direction: Bulk) -> io::Result<BulkFigure> {
     Ok(BulkFigure { mib_per_s: gib * 1024.0 / seconds, cpu_s_per_gib: (cpu_s(path)? - cpu) / gib })
 }
 
-/// Connect, 64 bytes there and back, close, from eight threads at once.
-pub(crate) fn connections(path: &Path) -> io::Result<ConnectFigure> {
+/// Connect, 64 bytes there and back, close, from eight threads at once. With
+/// `tls` there is a TLS 1.3 handshake before and the bytes are inside it.
+///
+/// The server closes first. Were it the client, its ports would be the limit:
+/// 28,000 of them, each unusable for a second.
+pub(crate) fn connections(
+    path: &Path,
+    tls: Option<&Arc<ClientConfig>>,
+) -> io::Result<ConnectFigure> {
     let cpu = cpu_s(path)?;
-    let entry = path.entry.clone();
-    let connect = path.connect;
     let start = now();
     let threads: Vec<_> = (0..CONNECT_THREADS)
         .map(|_| {
-            let entry = entry.clone();
+            let (entry, connect, tls) = (path.entry.clone(), path.connect, tls.cloned());
             thread::spawn(move || -> io::Result<usize> {
                 let path = Path { name: String::new(), entry, connect, process: None, bare: false };
                 let mut made = 0;
-                let mut message = [b'e'; ROUND_TRIP_LEN];
                 while start.elapsed() < CONNECT_TIME {
-                    let mut stream = path.open()?;
-                    stream.write_all(&message)?;
-                    stream.read_exact(&mut message)?;
+                    once(path.open()?, tls.as_ref())?;
                     made += 1;
                 }
                 Ok(made)
@@ -136,6 +144,21 @@ pub(crate) fn connections(path: &Path) -> io::Result<ConnectFigure> {
     settle(path)?;
     let made = count(made);
     Ok(ConnectFigure { per_s: made / seconds, cpu_us: (cpu_s(path)? - cpu) * 1e6 / made })
+}
+
+fn once(mut stream: Box<dyn Socket + Send>, tls: Option<&Arc<ClientConfig>>) -> io::Result<()> {
+    let mut message = [b'o'; ROUND_TRIP_LEN];
+    if let Some(config) = tls {
+        let mut connection = tls::connection(config)?;
+        let mut inside = rustls::Stream::new(&mut connection, &mut stream);
+        inside.write_all(&message)?;
+        inside.read_exact(&mut message)?;
+    } else {
+        stream.write_all(&message)?;
+        stream.read_exact(&mut message)?;
+    }
+    while stream.read(&mut message)? > 0 {}
+    Ok(())
 }
 
 /// KiB resident for each of `number` connections that have echoed once and idle.

@@ -15,8 +15,8 @@
 //!
 //! Round trips are measured apart, client and server on different processors as
 //! a customer and an enclave are, and together on one, where every proxy pays
-//! two more switches of context; `bare` is the least a process in between can
-//! do there.
+//! two more switches of context. `bare` is the least that a process in between
+//! can do with round trips and new connections.
 
 mod bare;
 mod load;
@@ -25,6 +25,7 @@ mod place;
 mod process;
 mod report;
 mod server;
+mod tls;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -72,7 +73,7 @@ fn options(words: &[&str]) -> io::Result<Options> {
     let mut options = Options {
         proxy: PathBuf::from("target/release/parent-proxy"),
         road: Road::Unix,
-        rounds: 7,
+        rounds: 5,
         only: None,
     };
     let mut words = words.iter();
@@ -140,16 +141,14 @@ fn measure(
         }
         places.release(set.server.id(), &set.proxies())?;
     }
-    if path.bare {
-        return Ok(());
-    }
-    if wants("bulk") {
+    if wants("bulk") && !path.bare {
         for (direction, into) in [(Bulk::Up, &mut figures.up), (Bulk::Down, &mut figures.down)] {
             into.push(load::bulk(path, direction)?);
         }
     }
     if wants("connect") {
-        figures.connect.push(load::connections(path)?);
+        figures.connect.push(load::connections(path, None)?);
+        figures.handshake.push(load::connections(path, Some(&set.tls))?);
     }
     Ok(())
 }

@@ -7,13 +7,14 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path as FilePath, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use transport::Address;
 
 use crate::process::Process;
-use crate::server;
+use crate::{server, tls};
 
 /// What stands for vsock between proxy and enclave.
 #[derive(Clone, Copy)]
@@ -53,12 +54,13 @@ pub(crate) struct Path {
     /// Ours, towards exchanges: a CONNECT comes first.
     pub(crate) connect: bool,
     pub(crate) process: Option<Rc<Process>>,
-    /// Measures round trips on one connection at a time and nothing else.
+    /// Takes no bulk: it has no backpressure.
     pub(crate) bare: bool,
 }
 
 pub(crate) struct Set {
     pub(crate) server: Process,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) paths: Vec<Path>,
 }
 
@@ -126,7 +128,7 @@ pub(crate) fn serve(road: &str, dir: &FilePath) -> io::Result<()> {
     };
     let addresses =
         [(tcp(), false), (address("plain.sock"), false), (address("header.sock"), true)];
-    server::run(&addresses, |bound| {
+    server::run(&addresses, &tls::server(dir)?, |bound| {
         let lines: Vec<_> = bound.iter().map(ToString::to_string).collect();
         fs::write(dir.join("servers.new"), lines.join("\n"))?;
         fs::rename(dir.join("servers.new"), dir.join("servers"))
@@ -223,7 +225,7 @@ pub(crate) fn start(proxy: &FilePath, road: Road, dir: &FilePath) -> io::Result<
     for path in &paths {
         wait_for(path)?;
     }
-    Ok(Set { server, paths })
+    Ok(Set { server, tls: tls::client(dir)?, paths })
 }
 
 fn read_when_there(file: &FilePath) -> io::Result<String> {

@@ -8,7 +8,7 @@ use crate::paths::Path;
 /// A line of the table for each path.
 pub(crate) fn table(paths: &[Path], figures: &[Figures]) {
     say(&format!(
-        "{:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "{:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "path",
         "RTT apart",
         "together",
@@ -17,6 +17,8 @@ pub(crate) fn table(paths: &[Path], figures: &[Figures]) {
         "down",
         "s/GiB",
         "conn/s",
+        "CPU µs",
+        "TLS/s",
         "CPU µs",
         "KiB/conn"
     ));
@@ -27,12 +29,14 @@ pub(crate) fn table(paths: &[Path], figures: &[Figures]) {
         let ((up, up_cpu), (down, down_cpu)) = (bulk(&figures.up), bulk(&figures.down));
         say(&format!(
             "{:<16} {:>9.1} {:>9.1} {up:>9.0} {up_cpu:>9.3} {down:>9.0} {down_cpu:>9.3} {:>9.0} \
-             {:>9.1} {:>9.1}",
+             {:>9.1} {:>9.0} {:>9.1} {:>9.1}",
             path.name,
             median(&figures.apart_us),
             median(&figures.together_us),
             median_of(&figures.connect, |connect| connect.per_s),
             median_of(&figures.connect, |connect| connect.cpu_us),
+            median_of(&figures.handshake, |connect| connect.per_s),
+            median_of(&figures.handshake, |connect| connect.cpu_us),
             median(&figures.memory),
         ));
     }
@@ -45,6 +49,8 @@ type Pick = fn(&Figures) -> f64;
 enum Against {
     Direct,
     Socat,
+    /// The least that a process in between can do; measured for ingress.
+    Bare,
     Nothing,
 }
 
@@ -56,7 +62,7 @@ struct Goal {
     bound: f64,
 }
 
-const GOALS: [Goal; 7] = [
+const GOALS: [Goal; 10] = [
     Goal {
         what: "round trip, of the direct one",
         pick: |figures| median(&figures.apart_us),
@@ -93,9 +99,30 @@ const GOALS: [Goal; 7] = [
         bound: 1.0,
     },
     Goal {
-        what: "new connections, of the direct rate",
+        what: "new connections with TLS, of the direct rate",
+        pick: |figures| median_of(&figures.handshake, |connect| connect.per_s),
+        against: Against::Direct,
+        at_most: false,
+        bound: 0.85,
+    },
+    Goal {
+        what: "new connections without TLS, of the direct rate",
         pick: |figures| median_of(&figures.connect, |connect| connect.per_s),
         against: Against::Direct,
+        at_most: false,
+        bound: 0.85,
+    },
+    Goal {
+        what: "round trip together, of the bare relay's",
+        pick: |figures| median(&figures.together_us),
+        against: Against::Bare,
+        at_most: true,
+        bound: 1.2,
+    },
+    Goal {
+        what: "new connections without TLS, of the bare relay's rate",
+        pick: |figures| median_of(&figures.connect, |connect| connect.per_s),
+        against: Against::Bare,
         at_most: false,
         bound: 0.85,
     },
@@ -124,6 +151,8 @@ pub(crate) fn goals(paths: &[Path], figures: &[Figures]) {
                 / match goal.against {
                     Against::Direct => (goal.pick)(direct),
                     Against::Socat => (goal.pick)(socat),
+                    Against::Bare if road == "ingress" => find("bare").map_or(f64::NAN, goal.pick),
+                    Against::Bare => f64::NAN,
                     Against::Nothing => 1.0,
                 };
             if reached.is_nan() {
