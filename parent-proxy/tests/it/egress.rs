@@ -181,7 +181,10 @@ fn hosts_off_the_list_are_refused_in_every_spelling() {
         assert!(answer.ends_with("\r\n\r\nnot_allowed\n"), "{target}: {answer}");
     }
     proxy.wait_for_metric(&outcome("not_allowed"), u64::try_from(targets.len()).unwrap());
-    // Only what is a host name is named in the log.
+    // Only what is a host name is named in the log, which may be a moment behind.
+    proxy.wait_for_lines(|lines| {
+        lines.iter().filter(|line| line.contains("not on the allow-list")).count() == targets.len()
+    });
     let log = proxy.log().join("\n");
     assert!(log.contains("\"host\":\"api.example.org\""), "{log}");
     for unsafe_text in ["169.254.169.254", "API.example", "0x7f", "[::1]"] {
