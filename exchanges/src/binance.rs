@@ -32,7 +32,18 @@ use crate::json::{self, Value};
 use crate::query::Query;
 use crate::{Connector, Context, Credentials, Market, Reply, Request, UnixMillis, Venue, Weight};
 
-/// A connector for one market of Binance.
+/// Binance's own markets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Product {
+    Spot,
+    MarginCross,
+    MarginIsolated,
+    UsdM,
+    CoinM,
+}
+
+/// A connector for one market of Binance. To a market that Binance does not
+/// have every query is [`ExchangeError::Unsupported`].
 #[derive(Clone, Copy, Debug)]
 pub struct Binance {
     market: Market,
@@ -42,6 +53,17 @@ impl Binance {
     /// The connector for `market`.
     pub const fn new(market: Market) -> Self {
         Self { market }
+    }
+
+    const fn product(self) -> Option<Product> {
+        match self.market {
+            Market::Spot => Some(Product::Spot),
+            Market::MarginCross => Some(Product::MarginCross),
+            Market::MarginIsolated => Some(Product::MarginIsolated),
+            Market::UsdM => Some(Product::UsdM),
+            Market::CoinM => Some(Product::CoinM),
+            Market::Futures | Market::Unified => None,
+        }
     }
 }
 
@@ -63,17 +85,18 @@ impl Connector for Binance {
     fn hosts(&self) -> &'static [&'static str] {
         match self.market {
             Market::Spot | Market::MarginCross | Market::MarginIsolated => &[API],
+            Market::Futures | Market::Unified => &[],
             Market::UsdM => &[API, FAPI],
             Market::CoinM => &[API, DAPI],
         }
     }
 
     fn weight(&self, query: &Query) -> Weight {
-        routes::weight(self.market, query)
+        routes::weight(self.product().unwrap_or(Product::Spot), query)
     }
 
     fn window_max(&self, query: &Query) -> Option<Duration> {
-        routes::window_max(self.market, query)
+        self.product().and_then(|product| routes::window_max(product, query))
     }
 
     fn request(
@@ -82,7 +105,8 @@ impl Connector for Binance {
         credentials: Option<&Credentials<'_>>,
         at: UnixMillis,
     ) -> Result<Request, ExchangeError> {
-        let route = routes::route(self.market, query)?;
+        let product = self.product().ok_or(ExchangeError::Unsupported)?;
+        let route = routes::route(product, query)?;
         if query.is_private() {
             let credentials = credentials.ok_or(ExchangeError::InvalidCredentials)?;
             auth::request(&route, credentials, at)
@@ -100,6 +124,7 @@ impl Connector for Binance {
         if reply.body.len() > self.reply_len_max(query) {
             return Err(ExchangeError::TooLong { field: "body" });
         }
+        let product = self.product().ok_or(ExchangeError::Unsupported)?;
         // Maintenance is the answer to this one question, not a failure of it.
         if *query == Query::SystemStatus && reply.status == 200 {
             let status = books::system_status(json::document(reply.body)?)?;
@@ -115,10 +140,10 @@ impl Connector for Binance {
                 Ok(Page::one(Fact::ServerTime(time)))
             }
             Query::SystemStatus => Err(json::malformed("status")),
-            Query::Instruments => books::instruments(self.market, document).map(Page::last),
+            Query::Instruments => books::instruments(product, document).map(Page::last),
             Query::Prices { .. } => books::prices(document, context).map(Page::last),
             Query::Ticker { .. } => books::tickers(document, context).map(Page::last),
-            Query::Candles { .. } => books::candles(self.market, document).map(Page::last),
+            Query::Candles { .. } => books::candles(product, document).map(Page::last),
             Query::Permissions => {
                 permissions::read(document).map(|found| Page::one(Fact::Permissions(found)))
             }
@@ -126,29 +151,35 @@ impl Connector for Binance {
                 let identity = identity(document)?.ok_or_else(|| json::malformed("uid"))?;
                 Ok(Page::one(Fact::Identity(identity)))
             }
-            Query::Balances => {
-                let mut facts = balances::wallets(self.market, document, context)?;
-                if self.market == Market::Spot {
+            Query::Balances { .. } => {
+                let mut facts = balances::wallets(product, document, context)?;
+                if product == Product::Spot {
                     facts.extend(identity(document)?.map(Fact::Identity));
                 }
                 Ok(Page::last(facts))
             }
             Query::Fills { symbol, from, limit } => {
-                fills::page(self.market, document, context, symbol, *from, *limit)
+                fills::page(product, document, context, symbol, *from, *limit)
             }
-            Query::Deposits { window, offset } => transfers::deposits(document, *window, *offset),
-            Query::Withdrawals { window, offset } => {
-                transfers::withdrawals(document, *window, *offset)
+            Query::Deposits { window, cursor } => {
+                transfers::deposits(document, *window, cursor.as_ref())
+            }
+            Query::Withdrawals { window, cursor } => {
+                transfers::withdrawals(document, *window, cursor.as_ref())
             }
             Query::FiatOrders { kind, window, page } => {
                 transfers::fiat_orders(document, *kind, *window, *page)
             }
-            Query::FuturesBalances => balances::futures(self.market, document).map(Page::last),
-            Query::Positions => balances::positions(self.market, document, context).map(Page::last),
+            Query::FuturesBalances => balances::futures(product, document).map(Page::last),
+            Query::Positions => balances::positions(product, document, context).map(Page::last),
             Query::Income { start, end, page, limit } => {
                 let at = income::At { start: *start, end: *end, page: *page, limit: *limit };
                 income::page(document, context, at)
             }
+            Query::AccountValuation
+            | Query::AccountFills { .. }
+            | Query::Ledger { .. }
+            | Query::Transfers { .. } => Err(ExchangeError::Unsupported),
         }
     }
 }

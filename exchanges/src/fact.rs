@@ -13,17 +13,25 @@ use crate::permissions::Permissions;
 use crate::query::Query;
 
 /// The facts of one reply.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Page {
     /// What was said, in the exchange's order.
     pub facts: Vec<Fact>,
     /// What must be asked to have the rest; `None` when this was all of it.
     pub next: Option<Query>,
+    /// How many rows the whole list has, where the exchange counts them.
+    pub count: Option<u64>,
+    /// The last bar that will not change any more, where the exchange says.
+    pub last_committed: Option<UnixMillis>,
 }
 
 impl Page {
+    pub(crate) fn new(facts: Vec<Fact>, next: Option<Query>) -> Self {
+        Self { facts, next, count: None, last_committed: None }
+    }
+
     pub(crate) fn last(facts: Vec<Fact>) -> Self {
-        Self { facts, next: None }
+        Self::new(facts, None)
     }
 
     pub(crate) fn one(fact: Fact) -> Self {
@@ -62,6 +70,16 @@ pub enum Fact {
     Position(Position),
     /// A booking of a futures account.
     Income(Income),
+    /// What the whole account is worth in the exchange's reckoning.
+    AccountValuation(AccountValuation),
+    /// A booking of a spot account.
+    LedgerEntry(LedgerEntry),
+    /// A booking of a futures account, with what it did to the balance.
+    AccountLogEntry(AccountLogEntry),
+    /// What one wallet of a futures account holds of one asset.
+    Collateral(Collateral),
+    /// A wallet in which several assets secure all positions together.
+    CollateralPool(CollateralPool),
 }
 
 /// An amount of an asset.
@@ -143,12 +161,14 @@ pub struct Ticker {
     pub base: String,
     /// In what.
     pub quote: String,
-    /// Last trade.
-    pub last: Decimal,
+    /// Last trade, if there was one.
+    pub last: Option<Decimal>,
     /// Best bid, if any.
     pub bid: Option<Decimal>,
     /// Best ask, if any.
     pub ask: Option<Decimal>,
+    /// Price that positions are valued at, where the exchange says.
+    pub mark: Option<Decimal>,
     /// When, if the exchange says.
     pub at: Option<UnixMillis>,
 }
@@ -249,6 +269,10 @@ pub enum Liquidity {
 pub struct Fill {
     /// Unique within the pair.
     pub id: String,
+    /// The trade, where several rows can belong to one.
+    pub trade_id: Option<String>,
+    /// What sort of row, in the exchange's own word.
+    pub fill_type: Option<String>,
     /// The order it belongs to.
     pub order_id: String,
     /// What was traded.
@@ -383,6 +407,8 @@ pub struct Position {
     pub mark_price: Option<Decimal>,
     /// Profit not yet booked.
     pub unrealized_pnl: Option<Decimal>,
+    /// Funding not yet booked.
+    pub unrealized_funding: Option<Decimal>,
     /// What profit is paid in.
     pub settle: Option<String>,
 }
@@ -427,4 +453,163 @@ pub struct Income {
     pub symbol: Option<String>,
     /// When.
     pub at: UnixMillis,
+}
+
+/// What the exchange says an account is worth, in one asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountValuation {
+    /// All balances.
+    pub equivalent_balance: Decimal,
+    /// Balances that may secure a margin position.
+    pub trade_balance: Decimal,
+    /// Bound by open positions.
+    pub margin_used: Decimal,
+    /// Of open positions.
+    pub unrealized_pnl: Decimal,
+    /// Trade balance and unrealized profit.
+    pub equity: Decimal,
+    /// Worth of open positions now.
+    pub floating_valuation: Decimal,
+}
+
+/// What a booking is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BookingClass {
+    /// One side of an execution.
+    Trade,
+    /// From outside.
+    Deposit,
+    /// To outside.
+    Withdrawal,
+    /// Staking and earning.
+    Reward,
+    /// Between the customer's own wallets.
+    InternalTransfer,
+    /// A margin position opened, closed or settled.
+    Margin,
+    /// What borrowing costs.
+    MarginFee,
+    /// Moved for another reason: to or from another account, an airdrop.
+    Transfer,
+    /// Corrected by the exchange.
+    Adjustment,
+    /// Paid between longs and shorts.
+    Funding,
+    /// One asset into another.
+    Conversion,
+    /// On collateral.
+    Interest,
+    /// A contract ended or its profit was paid out.
+    Settlement,
+    /// None of the above.
+    Other,
+}
+
+impl BookingClass {
+    /// The word in conformance results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trade => "trade",
+            Self::Deposit => "deposit",
+            Self::Withdrawal => "withdrawal",
+            Self::Reward => "reward",
+            Self::InternalTransfer => "internal_transfer",
+            Self::Margin => "margin",
+            Self::MarginFee => "margin_fee",
+            Self::Transfer => "transfer",
+            Self::Adjustment => "adjustment",
+            Self::Funding => "funding",
+            Self::Conversion => "conversion",
+            Self::Interest => "interest",
+            Self::Settlement => "settlement",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A booking of a spot account: every change of a balance has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Unique.
+    pub id: String,
+    /// What caused it; bookings of one cause share it.
+    pub ref_id: String,
+    /// What it is.
+    pub class: BookingClass,
+    /// In the exchange's word.
+    pub raw_type: String,
+    /// The exchange's finer word, if any.
+    pub raw_subtype: Option<String>,
+    /// Canonical code.
+    pub asset: String,
+    /// As in [`Balance::wallet`].
+    pub wallet: String,
+    /// Signed, before the fee.
+    pub amount: Decimal,
+    /// Positive is paid.
+    pub fee: Decimal,
+    /// `amount - fee`.
+    pub balance_change: Decimal,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// A booking of a futures account, with what it did to the balance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountLogEntry {
+    /// Unique.
+    pub id: String,
+    /// What caused it.
+    pub booking_uid: Option<String>,
+    /// What it is.
+    pub class: BookingClass,
+    /// In the exchange's word.
+    pub raw_type: String,
+    /// Canonical code.
+    pub asset: String,
+    /// New balance less old one.
+    pub balance_change: Decimal,
+    /// Positive is paid.
+    pub fee: Option<Decimal>,
+    /// Funding booked with it; positive is received.
+    pub funding: Option<Decimal>,
+    /// Profit booked with it.
+    pub realized_pnl: Option<Decimal>,
+    /// Our symbol; the exchange's if it is unknown; `None` if it names none.
+    pub symbol: Option<String>,
+    /// When.
+    pub at: UnixMillis,
+}
+
+/// What one wallet of a futures account holds of one asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collateral {
+    /// Canonical code.
+    pub asset: String,
+    /// `cash`, `flex`, or the margin account's name.
+    pub wallet: String,
+    /// Held.
+    pub quantity: Decimal,
+    /// Not bound as margin.
+    pub available: Decimal,
+    /// With open positions, where the wallet has its own.
+    pub portfolio_value: Option<Decimal>,
+    /// Of open positions, where the wallet has its own.
+    pub unrealized_pnl: Option<Decimal>,
+}
+
+/// A wallet in which several assets secure all positions together; all in
+/// US dollars.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollateralPool {
+    /// All assets.
+    pub balance_value_usd: Decimal,
+    /// With open positions.
+    pub portfolio_value_usd: Decimal,
+    /// Of open positions.
+    pub unrealized_pnl_usd: Decimal,
+    /// Of open positions.
+    pub unrealized_funding_usd: Decimal,
+    /// Balance, unrealized profit and unrealized funding.
+    pub equity_usd: Decimal,
 }

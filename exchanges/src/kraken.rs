@@ -107,7 +107,8 @@ impl Connector for Kraken {
             } else {
                 let bid = Some(first(&row, "b")?);
                 let ask = Some(first(&row, "a")?);
-                Fact::Ticker(Ticker { symbol, base, quote, last, bid, ask, at: None })
+                let last = Some(last);
+                Fact::Ticker(Ticker { symbol, base, quote, last, bid, ask, mark: None, at: None })
             });
         }
         Ok(Page::last(facts))

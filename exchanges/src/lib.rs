@@ -57,13 +57,14 @@ pub use context::Context;
 pub use credentials::Credentials;
 pub use error::{Answer, ExchangeError, Kind, Reach, Retry};
 pub use fact::{
-    AmountUnit, Balance, Candle, Fact, Fill, FuturesBalance, Identity, IdentityKind, Income,
-    IncomeType, Instrument, InstrumentKind, Liquidity, Money, Page, Position, PositionSide, Price,
+    AccountLogEntry, AccountValuation, AmountUnit, Balance, BookingClass, Candle, Collateral,
+    CollateralPool, Fact, Fill, FuturesBalance, Identity, IdentityKind, Income, IncomeType,
+    Instrument, InstrumentKind, LedgerEntry, Liquidity, Money, Page, Position, PositionSide, Price,
     Side, SystemStatus, Ticker, Transfer, TransferKind, TransferStatus,
 };
 pub use permissions::{KeyRefused, Permissions, ReadOnlyKey};
 pub use protocol::time::UnixMillis;
-pub use query::{FillsFrom, Interval, Query, Window};
+pub use query::{Cursor, FillsFrom, Interval, Query, Window};
 pub use request::{Method, Reply, Request};
 pub use sign::Scheme;
 
@@ -72,16 +73,42 @@ pub use sign::Scheme;
 pub enum Venue {
     /// Binance (binance.com; binance.us is another exchange).
     Binance,
-    /// Kraken.
+    /// Coinbase Advanced Trade.
+    Coinbase,
+    /// Kraken: spot and margin.
     Kraken,
+    /// Kraken Futures: keys and accounts of its own.
+    KrakenFutures,
+    /// FTX, closed in November 2022.
+    Ftx,
+    /// OKX.
+    Okx,
+    /// Bybit.
+    Bybit,
 }
 
 impl Venue {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Binance,
+        Self::Coinbase,
+        Self::Kraken,
+        Self::KrakenFutures,
+        Self::Ftx,
+        Self::Okx,
+        Self::Bybit,
+    ];
+
     /// The word used in session requests, reports and metric labels.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Binance => "binance",
+            Self::Coinbase => "coinbase",
             Self::Kraken => "kraken",
+            Self::KrakenFutures => "krakenfutures",
+            Self::Ftx => "ftx",
+            Self::Okx => "okx",
+            Self::Bybit => "bybit",
         }
     }
 }
@@ -96,10 +123,7 @@ impl FromStr for Venue {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        [Self::Binance, Self::Kraken]
-            .into_iter()
-            .find(|venue| venue.name() == name)
-            .ok_or(UnknownName("exchange"))
+        Self::ALL.into_iter().find(|venue| venue.name() == name).ok_or(UnknownName("exchange"))
     }
 }
 
@@ -116,9 +140,24 @@ pub enum Market {
     UsdM,
     /// Futures settled in the coin (Binance COIN-M).
     CoinM,
+    /// Futures of every kind in one account (Kraken Futures).
+    Futures,
+    /// Spot and derivatives in one account (OKX, Bybit).
+    Unified,
 }
 
 impl Market {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Spot,
+        Self::MarginCross,
+        Self::MarginIsolated,
+        Self::UsdM,
+        Self::CoinM,
+        Self::Futures,
+        Self::Unified,
+    ];
+
     /// The word used in session requests, reports and metric labels.
     pub const fn name(self) -> &'static str {
         match self {
@@ -127,6 +166,8 @@ impl Market {
             Self::MarginIsolated => "margin_isolated",
             Self::UsdM => "usdm",
             Self::CoinM => "coinm",
+            Self::Futures => "futures",
+            Self::Unified => "unified",
         }
     }
 }
@@ -141,10 +182,7 @@ impl FromStr for Market {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        [Self::Spot, Self::MarginCross, Self::MarginIsolated, Self::UsdM, Self::CoinM]
-            .into_iter()
-            .find(|market| market.name() == name)
-            .ok_or(UnknownName("market"))
+        Self::ALL.into_iter().find(|market| market.name() == name).ok_or(UnknownName("market"))
     }
 }
 
@@ -220,6 +258,13 @@ pub trait Connector: Send + Sync + fmt::Debug {
         } else {
             limits::REPLY_LEN_MAX
         }
+    }
+
+    /// Whether the exchange counts requests: then each private request of one
+    /// key needs an `at` later than all before it, by at least a millisecond
+    /// and across restarts, and they must arrive in that order.
+    fn counts_requests(&self) -> bool {
+        false
     }
 
     /// Builds the request and, if the query is private, signs it.

@@ -37,6 +37,9 @@ pub const API_KEY_LEN_MAX: usize = 512;
 /// Bytes of an API secret. A 4096-bit RSA key in PEM has about 3300.
 pub const API_SECRET_LEN_MAX: usize = 16 * 1024;
 
+/// Bytes of a place in a list, as exchanges hand them out.
+pub const CURSOR_LEN_MAX: usize = 512;
+
 /// Symbols that one price query may name; the query string stays below 4 KiB.
 pub const PRICE_SYMBOLS_MAX: usize = 100;
 

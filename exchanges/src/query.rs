@@ -1,9 +1,11 @@
 //! What can be asked of an exchange.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use crate::UnixMillis;
 use crate::fact::TransferKind;
+use crate::{ExchangeError, UnixMillis, limits};
 
 /// One question. Nothing in here can trade, withdraw or transfer.
 ///
@@ -44,7 +46,46 @@ pub enum Query {
     /// All non-zero balances: [`Fact::Balance`](crate::Fact::Balance). An
     /// absent asset is zero. [`Fact::Identity`](crate::Fact::Identity) comes
     /// along where the same reply holds it.
-    Balances,
+    Balances {
+        /// Where to go on; the beginning if absent.
+        cursor: Option<Cursor>,
+    },
+    /// What the whole account is worth in its own reckoning: one
+    /// [`Fact::AccountValuation`](crate::Fact::AccountValuation).
+    AccountValuation,
+    /// Executions of all pairs, where an exchange lists them without naming a
+    /// pair: [`Fact::Fill`](crate::Fact::Fill).
+    ///
+    /// Pages may be newest first, and rows beyond the window may come along:
+    /// the window says when to stop.
+    AccountFills {
+        /// When.
+        window: Window,
+        /// Where to go on; the beginning if absent.
+        cursor: Option<Cursor>,
+        /// Rows in one reply, where the exchange lets one choose.
+        limit: u16,
+    },
+    /// Every booking of an account, where an exchange keeps such a book:
+    /// [`Fact::LedgerEntry`](crate::Fact::LedgerEntry) or
+    /// [`Fact::AccountLogEntry`](crate::Fact::AccountLogEntry).
+    Ledger {
+        /// When.
+        window: Window,
+        /// Where to go on; the beginning if absent.
+        cursor: Option<Cursor>,
+    },
+    /// Deposits and withdrawals in one list:
+    /// [`Fact::Transfer`](crate::Fact::Transfer).
+    Transfers {
+        /// The exchange's id of the wallet whose list it is, where each has
+        /// one.
+        account: Option<String>,
+        /// When.
+        window: Window,
+        /// Where to go on; the beginning if absent.
+        cursor: Option<Cursor>,
+    },
     /// Executions: [`Fact::Fill`](crate::Fact::Fill).
     Fills {
         /// The pair.
@@ -59,16 +100,16 @@ pub enum Query {
     Deposits {
         /// When.
         window: Window,
-        /// Rows already read.
-        offset: u32,
+        /// Where to go on; the beginning if absent.
+        cursor: Option<Cursor>,
     },
     /// Withdrawals by the time they were asked for:
     /// [`Fact::Transfer`](crate::Fact::Transfer).
     Withdrawals {
         /// When.
         window: Window,
-        /// Rows already read.
-        offset: u32,
+        /// Where to go on; the beginning if absent.
+        cursor: Option<Cursor>,
     },
     /// Bank transfers and card payments:
     /// [`Fact::Transfer`](crate::Fact::Transfer).
@@ -112,12 +153,32 @@ impl Query {
 
     /// Deposits inside `window`.
     pub const fn deposits(window: Window) -> Self {
-        Self::Deposits { window, offset: 0 }
+        Self::Deposits { window, cursor: None }
     }
 
     /// Withdrawals inside `window`.
     pub const fn withdrawals(window: Window) -> Self {
-        Self::Withdrawals { window, offset: 0 }
+        Self::Withdrawals { window, cursor: None }
+    }
+
+    /// All balances, from the first page.
+    pub const fn balances() -> Self {
+        Self::Balances { cursor: None }
+    }
+
+    /// Fills of all pairs inside `window`, in pages of `limit`.
+    pub const fn account_fills(window: Window, limit: u16) -> Self {
+        Self::AccountFills { window, cursor: None, limit }
+    }
+
+    /// Bookings inside `window`.
+    pub const fn ledger(window: Window) -> Self {
+        Self::Ledger { window, cursor: None }
+    }
+
+    /// Deposits and withdrawals of `account` inside `window`.
+    pub const fn transfers(account: Option<String>, window: Window) -> Self {
+        Self::Transfers { account, window, cursor: None }
     }
 
     /// Bank transfers and card payments inside `window`.
@@ -136,7 +197,11 @@ impl Query {
             | Self::Candles { .. } => false,
             Self::Permissions
             | Self::AccountIdentity
-            | Self::Balances
+            | Self::Balances { .. }
+            | Self::AccountValuation
+            | Self::AccountFills { .. }
+            | Self::Ledger { .. }
+            | Self::Transfers { .. }
             | Self::Fills { .. }
             | Self::Deposits { .. }
             | Self::Withdrawals { .. }
@@ -158,7 +223,11 @@ impl Query {
             Self::Candles { .. } => "candles",
             Self::Permissions => "permissions",
             Self::AccountIdentity => "account_identity",
-            Self::Balances => "balances",
+            Self::Balances { .. } => "balances",
+            Self::AccountValuation => "account_valuation",
+            Self::AccountFills { .. } => "account_fills",
+            Self::Ledger { .. } => "ledger",
+            Self::Transfers { .. } => "transfers",
             Self::Fills { .. } => "fills",
             Self::Deposits { .. } => "deposits",
             Self::Withdrawals { .. } => "withdrawals",
@@ -167,6 +236,51 @@ impl Query {
             Self::Positions => "positions",
             Self::Income { .. } => "income",
         }
+    }
+}
+
+/// A place in a list: a connector's own paging state, opaque to everyone else.
+///
+/// `Debug` does not show it: it may hold an id of the customer's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Cursor(Box<str>);
+
+impl Cursor {
+    /// Its text, to be kept and read back with [`FromStr`].
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A number of rows already read.
+    pub(crate) fn offset(rows: u32) -> Self {
+        Self(rows.to_string().into())
+    }
+
+    /// The number of an offset.
+    pub(crate) fn to_offset(&self) -> Result<u32, ExchangeError> {
+        self.0.parse().map_err(|_| ExchangeError::InvalidQuery { field: "cursor" })
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ExchangeError;
+
+    /// Takes what a reply may name as a place: not empty, at most
+    /// [`limits::CURSOR_LEN_MAX`] bytes, no control characters.
+    fn from_str(text: &str) -> Result<Self, ExchangeError> {
+        if text.len() > limits::CURSOR_LEN_MAX {
+            return Err(ExchangeError::TooLong { field: "cursor" });
+        }
+        if text.is_empty() || text.chars().any(char::is_control) {
+            return Err(ExchangeError::Malformed { field: "cursor" });
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cursor(..)")
     }
 }
 
@@ -254,6 +368,20 @@ mod tests {
         assert_eq!(windows(0, 9, 4), [(0, 3), (4, 7), (8, 9)]);
         assert_eq!(windows(5, 5, 4), [(5, 5)]);
         assert_eq!(windows(0, 7, 4), [(0, 3), (4, 7)]);
+    }
+
+    #[test]
+    fn a_cursor_keeps_its_text_and_does_not_show_it() {
+        let cursor: Cursor = "canary".parse().unwrap();
+        assert_eq!(cursor.as_str(), "canary");
+        let query = Query::Balances { cursor: Some(cursor) };
+        assert!(!format!("{query:?}").contains("canary"));
+        assert!("x".repeat(limits::CURSOR_LEN_MAX).parse::<Cursor>().is_ok());
+        for text in ["", "a\nb", &"x".repeat(limits::CURSOR_LEN_MAX + 1)] {
+            assert!(text.parse::<Cursor>().is_err());
+        }
+        assert_eq!(Cursor::offset(50).to_offset(), Ok(50));
+        assert!("-1".parse::<Cursor>().unwrap().to_offset().is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What goes out, and the parts of what comes back.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use zeroize::Zeroizing;
@@ -25,27 +26,51 @@ impl Method {
 
 /// A request ready to be sent over TLS to `host`, port 443.
 ///
-/// Path, query, headers and body may hold a key or a signature: they are
-/// wiped on drop and absent from `Debug`. No `Clone`.
+/// Query, headers and body may hold a key or a signature: they are wiped on
+/// drop and absent from `Debug`, like a path with an id in it. No `Clone`.
 pub struct Request {
     method: Method,
     host: &'static str,
-    path: &'static str,
+    route: &'static str,
+    path: Cow<'static, str>,
     query: Zeroizing<String>,
     headers: Vec<(&'static str, Zeroizing<String>)>,
     body: Zeroizing<Vec<u8>>,
 }
 
 impl Request {
-    pub(crate) fn get(host: &'static str, path: &'static str, query: Zeroizing<String>) -> Self {
+    /// A request whose path is `route`.
+    fn new(method: Method, host: &'static str, route: &'static str) -> Self {
         Self {
-            method: Method::Get,
+            method,
             host,
-            path,
-            query,
+            route,
+            path: Cow::Borrowed(route),
+            query: Zeroizing::default(),
             headers: Vec::new(),
-            body: Zeroizing::new(Vec::new()),
+            body: Zeroizing::default(),
         }
+    }
+
+    pub(crate) fn get(host: &'static str, route: &'static str, query: Zeroizing<String>) -> Self {
+        Self { query, ..Self::new(Method::Get, host, route) }
+    }
+
+    /// A read that is posted as a form.
+    pub(crate) fn post(
+        host: &'static str,
+        route: &'static str,
+        mut form: Zeroizing<String>,
+    ) -> Self {
+        let body = Zeroizing::new(std::mem::take(&mut *form).into_bytes());
+        Self { body, ..Self::new(Method::Post, host, route) }
+    }
+
+    /// With `path`, already percent-encoded, instead of the route that stands
+    /// for it in logs (`/accounts/{id}`).
+    pub(crate) fn with_path(mut self, path: String) -> Self {
+        self.path = Cow::Owned(path);
+        self
     }
 
     pub(crate) fn with_header(mut self, name: &'static str, value: Zeroizing<String>) -> Self {
@@ -63,9 +88,15 @@ impl Request {
         self.host
     }
 
-    /// The path alone: holds nothing about the customer, may be logged.
-    pub const fn path(&self) -> &'static str {
-        self.path
+    /// The path with names in place of ids: holds nothing about the customer,
+    /// may be logged.
+    pub const fn route(&self) -> &'static str {
+        self.route
+    }
+
+    /// The path as it is sent. May hold an id: never log it.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// The request target. Holds the signature: never log it.
@@ -91,7 +122,7 @@ impl Request {
     fn joined(&self, scheme: &str) -> Zeroizing<String> {
         let host = if scheme.is_empty() { "" } else { self.host };
         let separator = if self.query.is_empty() { "" } else { "?" };
-        let parts = [scheme, host, self.path, separator, self.query.as_str()];
+        let parts = [scheme, host, &self.path, separator, self.query.as_str()];
         // One allocation of the full length: a growing string would leave
         // unwiped copies behind.
         let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
@@ -108,7 +139,7 @@ impl fmt::Debug for Request {
         f.debug_struct("Request")
             .field("method", &self.method)
             .field("host", &self.host)
-            .field("path", &self.path)
+            .field("route", &self.route)
             .finish_non_exhaustive()
     }
 }

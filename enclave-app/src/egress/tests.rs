@@ -268,7 +268,7 @@ async fn what_a_signed_request_holds_is_in_no_debug_output() {
     let credentials =
         Credentials { key: &key.api_key, secret: key.api_secret.as_bytes(), passphrase: None };
     let at = UnixMillis(road.sim.clock.view().now_ms);
-    let request = connector.request(&Query::Balances, Some(&credentials), at).unwrap();
+    let request = connector.request(&Query::balances(), Some(&credentials), at).unwrap();
     let http = road.egress.http(&["api.binance.com"]);
     let fetched = http.send(&request, LEN_MAX).await.unwrap();
     assert_eq!(fetched.status, 200);

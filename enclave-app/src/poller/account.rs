@@ -302,7 +302,7 @@ impl Account {
         hand: Hand<'_>,
         context: &Context,
     ) -> Result<Vec<Balance>, Incomplete> {
-        let facts = self.ask(hand, Query::Balances, context).await?;
+        let facts = self.ask(hand, Query::balances(), context).await?;
         let balances: Vec<Balance> = facts
             .into_iter()
             .filter_map(|fact| if let Fact::Balance(balance) = fact { Some(balance) } else { None })

@@ -221,7 +221,7 @@ mod tests {
             Query::withdrawals(window),
             Query::fiat_orders(TransferKind::Deposit, window),
             Query::Permissions,
-            Query::Balances,
+            Query::balances(),
             Query::deposits(window),
         ] {
             assert_eq!(limits.charge(connector.weight(&query), &account("a")), Ok(()));

@@ -4,21 +4,22 @@ use std::borrow::Cow;
 
 use rust_decimal::Decimal;
 
+use super::Product;
+use crate::Context;
 use crate::error::ExchangeError;
 use crate::fact::{AmountUnit, Balance, Fact, FuturesBalance, Position, PositionSide};
 use crate::json::{Object, Value, malformed};
-use crate::{Context, Market};
 
 /// The wallets of spot and margin accounts.
 pub(super) fn wallets(
-    market: Market,
+    market: Product,
     document: Value<'_>,
     context: &Context,
 ) -> Result<Vec<Fact>, ExchangeError> {
     let body = document.object("body")?;
     let mut facts = Vec::new();
     match market {
-        Market::Spot => {
+        Product::Spot => {
             for row in body.list("balances")? {
                 let row = row.object("balances")?;
                 let asset = row.text("asset")?;
@@ -27,13 +28,13 @@ pub(super) fn wallets(
                 facts.extend(balance(&row, asset.into_owned(), wallet.to_owned(), &none)?);
             }
         }
-        Market::MarginCross => {
+        Product::MarginCross => {
             for row in body.list("userAssets")? {
                 let row = row.object("userAssets")?;
                 facts.extend(margin_balance(&row, "margin_cross".to_owned())?);
             }
         }
-        Market::MarginIsolated => {
+        Product::MarginIsolated => {
             for pair in body.list("assets")? {
                 let pair = pair.object("assets")?;
                 let wallet = format!("margin_isolated:{}", pair.text("symbol")?);
@@ -43,7 +44,7 @@ pub(super) fn wallets(
                 }
             }
         }
-        Market::UsdM | Market::CoinM => return Err(ExchangeError::Unsupported),
+        Product::UsdM | Product::CoinM => return Err(ExchangeError::Unsupported),
     }
     Ok(facts.into_iter().map(Fact::Balance).collect())
 }
@@ -92,11 +93,11 @@ fn balance(
 }
 
 /// Collateral. Assets that only could be used, and hold nothing, are left out.
-pub(super) fn futures(market: Market, document: Value<'_>) -> Result<Vec<Fact>, ExchangeError> {
+pub(super) fn futures(market: Product, document: Value<'_>) -> Result<Vec<Fact>, ExchangeError> {
     let wallet = match market {
-        Market::UsdM => "usdm",
-        Market::CoinM => "coinm",
-        Market::Spot | Market::MarginCross | Market::MarginIsolated => {
+        Product::UsdM => "usdm",
+        Product::CoinM => "coinm",
+        Product::Spot | Product::MarginCross | Product::MarginIsolated => {
             return Err(ExchangeError::Unsupported);
         }
     };
@@ -124,14 +125,14 @@ pub(super) fn futures(market: Market, document: Value<'_>) -> Result<Vec<Fact>, 
 
 /// Open positions; empty ones are left out.
 pub(super) fn positions(
-    market: Market,
+    market: Product,
     document: Value<'_>,
     context: &Context,
 ) -> Result<Vec<Fact>, ExchangeError> {
     let amount_unit = match market {
-        Market::UsdM => AmountUnit::Base,
-        Market::CoinM => AmountUnit::Contract,
-        Market::Spot | Market::MarginCross | Market::MarginIsolated => {
+        Product::UsdM => AmountUnit::Base,
+        Product::CoinM => AmountUnit::Contract,
+        Product::Spot | Product::MarginCross | Product::MarginIsolated => {
             return Err(ExchangeError::Unsupported);
         }
     };
@@ -158,6 +159,7 @@ pub(super) fn positions(
             entry_price: row.decimal("entryPrice")?,
             mark_price: row.maybe_decimal("markPrice")?,
             unrealized_pnl: row.maybe_decimal("unRealizedProfit")?,
+            unrealized_funding: None,
             settle: row.maybe_text("marginAsset")?.or_else(|| instrument.settle.clone()),
         }));
     }

@@ -1,9 +1,10 @@
 //! Public data: instruments, prices, tickers, bars, status.
 
+use super::Product;
+use crate::Context;
 use crate::error::ExchangeError;
 use crate::fact::{Candle, Fact, Instrument, InstrumentKind, Price, SystemStatus, Ticker};
 use crate::json::{Object, Value, malformed};
-use crate::{Context, Market};
 use rust_decimal::Decimal;
 
 pub(super) fn system_status(document: Value<'_>) -> Result<SystemStatus, ExchangeError> {
@@ -15,25 +16,28 @@ pub(super) fn system_status(document: Value<'_>) -> Result<SystemStatus, Exchang
 }
 
 /// All listed pairs, whatever their state: a halted pair still has a history.
-pub(super) fn instruments(market: Market, document: Value<'_>) -> Result<Vec<Fact>, ExchangeError> {
+pub(super) fn instruments(
+    market: Product,
+    document: Value<'_>,
+) -> Result<Vec<Fact>, ExchangeError> {
     let rows = document.object("body")?.list("symbols")?;
     rows.into_iter()
         .map(|row| instrument(market, &row.object("symbols")?).map(Fact::Instrument))
         .collect()
 }
 
-fn instrument(market: Market, row: &Object<'_>) -> Result<Instrument, ExchangeError> {
+fn instrument(market: Product, row: &Object<'_>) -> Result<Instrument, ExchangeError> {
     let raw = row.text("symbol")?;
     let base = row.text("baseAsset")?;
     let quote = row.text("quoteAsset")?;
     let pair = format!("{base}/{quote}");
     let (symbol, settle, kind, contract_size) = match market {
-        Market::Spot | Market::MarginCross | Market::MarginIsolated => {
+        Product::Spot | Product::MarginCross | Product::MarginIsolated => {
             (pair, None, InstrumentKind::Spot, Decimal::ONE)
         }
-        Market::UsdM | Market::CoinM => {
+        Product::UsdM | Product::CoinM => {
             let settle = row.text("marginAsset")?;
-            let coin = market == Market::CoinM;
+            let coin = market == Product::CoinM;
             let size = if coin { row.decimal("contractSize")? } else { Decimal::ONE };
             match delivery(&raw) {
                 Some(date) => {
@@ -52,7 +56,7 @@ fn instrument(market: Market, row: &Object<'_>) -> Result<Instrument, ExchangeEr
         settle,
         kind,
         contract_size,
-        inverse: market == Market::CoinM,
+        inverse: market == Product::CoinM,
     })
 }
 
@@ -90,9 +94,10 @@ pub(super) fn tickers(document: Value<'_>, context: &Context) -> Result<Vec<Fact
             symbol: instrument.symbol.clone(),
             base: instrument.base.clone(),
             quote: instrument.quote.clone(),
-            last: row.decimal("lastPrice")?,
+            last: row.maybe_decimal("lastPrice")?,
             bid: row.maybe_decimal("bidPrice")?,
             ask: row.maybe_decimal("askPrice")?,
+            mark: None,
             at: row.maybe_time("closeTime")?,
         }));
     }
@@ -104,13 +109,13 @@ fn rows(document: Value<'_>) -> Result<Vec<Value<'_>>, ExchangeError> {
     if document.is_object() { Ok(vec![document]) } else { document.list("body") }
 }
 
-pub(super) fn candles(market: Market, document: Value<'_>) -> Result<Vec<Fact>, ExchangeError> {
+pub(super) fn candles(market: Product, document: Value<'_>) -> Result<Vec<Fact>, ExchangeError> {
     let mut candles = Vec::new();
     for row in document.list("body")? {
         let cells = row.list("body")?;
         let cell = |at: usize, field| cells.get(at).copied().ok_or_else(|| malformed(field));
         // COIN-M counts contracts first and the base asset later.
-        let volume = if market == Market::CoinM { 7 } else { 5 };
+        let volume = if market == Product::CoinM { 7 } else { 5 };
         candles.push(Candle {
             open_at: cell(0, "open_time")?.time("open_time")?,
             open: cell(1, "open")?.decimal("open")?,

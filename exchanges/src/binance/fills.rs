@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::Product;
+use crate::Context;
 use crate::error::ExchangeError;
 use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Money, Page, Side};
 use crate::json::{Object, Value, malformed};
 use crate::query::{FillsFrom, Query};
-use crate::{Context, Market};
 
 /// One page. A full one goes on at the last id plus one.
 pub(super) fn page(
-    market: Market,
+    market: Product,
     document: Value<'_>,
     context: &Context,
     symbol: &str,
@@ -39,7 +40,7 @@ pub(super) fn page(
             limit,
         }),
     };
-    Ok(Page { facts, next })
+    Ok(Page::new(facts, next))
 }
 
 /// The id to go on from; an error where that would be no progress.
@@ -51,17 +52,17 @@ fn after(last: u64, from: FillsFrom) -> Result<u64, ExchangeError> {
     }
 }
 
-fn fill(market: Market, row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
+fn fill(market: Product, row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
     let symbol = row.text("symbol")?;
     let instrument = context.instrument(&symbol).ok_or(ExchangeError::UnknownInstrument)?;
     let price = row.decimal("price")?;
     let amount = row.decimal("qty")?;
     let (side, maker) = match market {
-        Market::Spot | Market::MarginCross | Market::MarginIsolated => {
+        Product::Spot | Product::MarginCross | Product::MarginIsolated => {
             let side = if row.flag("isBuyer")? { Side::Buy } else { Side::Sell };
             (side, row.flag("isMaker")?)
         }
-        Market::UsdM | Market::CoinM => {
+        Product::UsdM | Product::CoinM => {
             let side = match row.text("side")?.as_str() {
                 "BUY" => Side::Buy,
                 "SELL" => Side::Sell,
@@ -80,17 +81,19 @@ fn fill(market: Market, row: &Object<'_>, context: &Context) -> Result<Fill, Exc
     };
     Ok(Fill {
         id: row.id("id")?,
+        trade_id: None,
+        fill_type: None,
         order_id: row.id("orderId")?,
         instrument: Arc::clone(instrument),
         side,
         price,
         amount,
-        amount_unit: if market == Market::CoinM { AmountUnit::Contract } else { AmountUnit::Base },
+        amount_unit: if market == Product::CoinM { AmountUnit::Contract } else { AmountUnit::Base },
         notional_quote,
         fee: money(row, "commission", "commissionAsset")?,
         realized_pnl: match market {
-            Market::Spot | Market::MarginCross | Market::MarginIsolated => None,
-            Market::UsdM | Market::CoinM => money(row, "realizedPnl", "marginAsset")?,
+            Product::Spot | Product::MarginCross | Product::MarginIsolated => None,
+            Product::UsdM | Product::CoinM => money(row, "realizedPnl", "marginAsset")?,
         },
         liquidity: Some(if maker { Liquidity::Maker } else { Liquidity::Taker }),
         at: row.time("time")?,

@@ -33,7 +33,7 @@ pub(super) fn page(document: Value<'_>, context: &Context, at: At) -> Result<Pag
         Some((first, last)) if full => Some(following(at, first, last)?),
         _ => None,
     };
-    Ok(Page { facts, next })
+    Ok(Page::new(facts, next))
 }
 
 fn following(at: At, first: UnixMillis, last: UnixMillis) -> Result<Query, ExchangeError> {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{API, DAPI, FAPI};
+use super::{API, DAPI, FAPI, Product};
 use crate::error::ExchangeError;
 use crate::fact::TransferKind;
-use crate::query::{FillsFrom, Interval, Query, Window};
+use crate::query::{Cursor, FillsFrom, Interval, Query, Window};
 use crate::sign::query_string;
-use crate::{Bucket, Market, Request, Scope, Weight, limits};
+use crate::{Bucket, Request, Scope, Weight, limits};
 
 /// A request before it is signed.
 pub(super) struct Route {
@@ -49,8 +49,8 @@ pub(super) const FIAT_PAGE: u16 = 500;
 const DAY: Duration = Duration::from_hours(24);
 
 /// The request for `query`, with every bound checked.
-pub(super) fn route(market: Market, query: &Query) -> Result<Route, ExchangeError> {
-    use Market::{CoinM, MarginCross, MarginIsolated, Spot, UsdM};
+pub(super) fn route(market: Product, query: &Query) -> Result<Route, ExchangeError> {
+    use Product::{CoinM, MarginCross, MarginIsolated, Spot, UsdM};
 
     let (host, paths, clock) = match market {
         Spot | MarginCross | MarginIsolated => (API, Paths::SPOT, "/api/v3/time"),
@@ -83,7 +83,7 @@ pub(super) fn route(market: Market, query: &Query) -> Result<Route, ExchangeErro
         }
         Query::Permissions => Ok(to(API, "/sapi/v1/account/apiRestrictions")),
         Query::AccountIdentity => Ok(spot_account()),
-        Query::Balances => match market {
+        Query::Balances { .. } => match market {
             Spot => Ok(spot_account()),
             MarginCross => Ok(to(API, "/sapi/v1/margin/account")),
             MarginIsolated => Ok(to(API, "/sapi/v1/margin/isolated/account")),
@@ -92,11 +92,11 @@ pub(super) fn route(market: Market, query: &Query) -> Result<Route, ExchangeErro
         Query::Fills { symbol, from, limit } => {
             fills(market, to(host, paths.fills), symbol, *from, *limit)
         }
-        Query::Deposits { window, offset } if market == Spot => {
-            Ok(listed("/sapi/v1/capital/deposit/hisrec", *window, *offset))
+        Query::Deposits { window, cursor } if market == Spot => {
+            listed("/sapi/v1/capital/deposit/hisrec", *window, cursor.as_ref())
         }
-        Query::Withdrawals { window, offset } if market == Spot => {
-            Ok(listed("/sapi/v1/capital/withdraw/history", *window, *offset))
+        Query::Withdrawals { window, cursor } if market == Spot => {
+            listed("/sapi/v1/capital/withdraw/history", *window, cursor.as_ref())
         }
         Query::FiatOrders { kind, window, page } if market == Spot => {
             let direction = match kind {
@@ -109,9 +109,13 @@ pub(super) fn route(market: Market, query: &Query) -> Result<Route, ExchangeErro
                 .with("page", page)
                 .with("rows", FIAT_PAGE))
         }
-        Query::Deposits { .. } | Query::Withdrawals { .. } | Query::FiatOrders { .. } => {
-            Err(ExchangeError::Unsupported)
-        }
+        Query::Deposits { .. }
+        | Query::Withdrawals { .. }
+        | Query::FiatOrders { .. }
+        | Query::AccountValuation
+        | Query::AccountFills { .. }
+        | Query::Ledger { .. }
+        | Query::Transfers { .. } => Err(ExchangeError::Unsupported),
         Query::FuturesBalances => match market {
             UsdM => Ok(to(FAPI, "/fapi/v3/account")),
             CoinM => Ok(to(DAPI, "/dapi/v1/account")),
@@ -180,11 +184,16 @@ fn spot_account() -> Route {
     to(API, "/api/v3/account").with("omitZeroBalances", true)
 }
 
-fn listed(path: &'static str, window: Window, offset: u32) -> Route {
-    to(API, path).within(START_END, window).with("offset", offset).with("limit", PAGE)
+fn listed(
+    path: &'static str,
+    window: Window,
+    cursor: Option<&Cursor>,
+) -> Result<Route, ExchangeError> {
+    let offset = cursor.map_or(Ok(0), Cursor::to_offset)?;
+    Ok(to(API, path).within(START_END, window).with("offset", offset).with("limit", PAGE))
 }
 
-fn prices(market: Market, route: Route, symbols: &[String]) -> Result<Route, ExchangeError> {
+fn prices(market: Product, route: Route, symbols: &[String]) -> Result<Route, ExchangeError> {
     if symbols.len() > limits::PRICE_SYMBOLS_MAX {
         return Err(ExchangeError::InvalidQuery { field: "symbols" });
     }
@@ -192,7 +201,7 @@ fn prices(market: Market, route: Route, symbols: &[String]) -> Result<Route, Exc
         [] => Ok(route),
         [symbol] => Ok(route.with("symbol", checked(symbol)?)),
         // Futures have no list of symbols: all of them cost 2.
-        _ if matches!(market, Market::UsdM | Market::CoinM) => Ok(route),
+        _ if matches!(market, Product::UsdM | Product::CoinM) => Ok(route),
         symbols => {
             for symbol in symbols {
                 checked(symbol)?;
@@ -205,7 +214,7 @@ fn prices(market: Market, route: Route, symbols: &[String]) -> Result<Route, Exc
 }
 
 fn fills(
-    market: Market,
+    market: Product,
     route: Route,
     symbol: &str,
     from: FillsFrom,
@@ -213,9 +222,9 @@ fn fills(
 ) -> Result<Route, ExchangeError> {
     let limit = in_range(limit, PAGE)?;
     let route = match market {
-        Market::Spot | Market::UsdM | Market::CoinM => route.with("symbol", checked(symbol)?),
-        Market::MarginCross => margin_fills(symbol, "FALSE")?,
-        Market::MarginIsolated => margin_fills(symbol, "TRUE")?,
+        Product::Spot | Product::UsdM | Product::CoinM => route.with("symbol", checked(symbol)?),
+        Product::MarginCross => margin_fills(symbol, "FALSE")?,
+        Product::MarginIsolated => margin_fills(symbol, "TRUE")?,
     };
     let route = match from {
         FillsFrom::Id(id) => route.with("fromId", id),
@@ -259,11 +268,11 @@ const fn interval_name(interval: Interval) -> &'static str {
 }
 
 /// The longest window of `query`, where it has one.
-pub(super) const fn window_max(market: Market, query: &Query) -> Option<Duration> {
+pub(super) const fn window_max(market: Product, query: &Query) -> Option<Duration> {
     match query {
         Query::Fills { .. } => Some(match market {
-            Market::Spot | Market::MarginCross | Market::MarginIsolated => DAY,
-            Market::UsdM | Market::CoinM => DAY.saturating_mul(7),
+            Product::Spot | Product::MarginCross | Product::MarginIsolated => DAY,
+            Product::UsdM | Product::CoinM => DAY.saturating_mul(7),
         }),
         // For bank payments not documented: as the other calls of the wallet.
         Query::Deposits { .. } | Query::Withdrawals { .. } | Query::FiatOrders { .. } => {
@@ -278,7 +287,11 @@ pub(super) const fn window_max(market: Market, query: &Query) -> Option<Duration
         | Query::Candles { .. }
         | Query::Permissions
         | Query::AccountIdentity
-        | Query::Balances
+        | Query::Balances { .. }
+        | Query::AccountValuation
+        | Query::AccountFills { .. }
+        | Query::Ledger { .. }
+        | Query::Transfers { .. }
         | Query::FuturesBalances
         | Query::Positions => None,
     }
@@ -286,7 +299,7 @@ pub(super) const fn window_max(market: Market, query: &Query) -> Option<Duration
 
 /// Refuses windows that end before they start or are longer than the exchange
 /// accepts (it would answer -1127, or cut silently).
-fn check_window(market: Market, query: &Query) -> Result<(), ExchangeError> {
+fn check_window(market: Product, query: &Query) -> Result<(), ExchangeError> {
     let window = match query {
         Query::Fills { from: FillsFrom::Window(window), .. }
         | Query::Deposits { window, .. }
@@ -302,7 +315,11 @@ fn check_window(market: Market, query: &Query) -> Result<(), ExchangeError> {
         | Query::Candles { .. }
         | Query::Permissions
         | Query::AccountIdentity
-        | Query::Balances
+        | Query::Balances { .. }
+        | Query::AccountValuation
+        | Query::AccountFills { .. }
+        | Query::Ledger { .. }
+        | Query::Transfers { .. }
         | Query::Fills { .. }
         | Query::FuturesBalances
         | Query::Positions
@@ -325,8 +342,8 @@ const fn bucket(name: &'static str, scope: Scope, per_minute: u32) -> Bucket {
 }
 
 /// What `query` costs.
-pub(super) fn weight(market: Market, query: &Query) -> Weight {
-    use Market::{CoinM, MarginCross, MarginIsolated, Spot, UsdM};
+pub(super) fn weight(market: Product, query: &Query) -> Weight {
+    use Product::{CoinM, MarginCross, MarginIsolated, Spot, UsdM};
 
     let data = match market {
         Spot | MarginCross | MarginIsolated => API_ADDRESS,
@@ -348,7 +365,7 @@ pub(super) fn weight(market: Market, query: &Query) -> Weight {
         // Futures charge by the number of bars; this is for the longest list.
         Query::Candles { .. } => (data, by(2, 10, 10)),
         Query::AccountIdentity => (API_ADDRESS, 20),
-        Query::Balances => match market {
+        Query::Balances { .. } => match market {
             Spot => (API_ADDRESS, 20),
             MarginCross | MarginIsolated | UsdM | CoinM => (SAPI_ADDRESS, 10),
         },
@@ -361,6 +378,11 @@ pub(super) fn weight(market: Market, query: &Query) -> Weight {
         Query::Withdrawals { .. } => (SAPI_ACCOUNT, 18_000),
         Query::FiatOrders { .. } => (SAPI_ACCOUNT, 90_000),
         Query::FuturesBalances => (data, 5),
+        // Never asked: `route` has refused them.
+        Query::AccountValuation
+        | Query::AccountFills { .. }
+        | Query::Ledger { .. }
+        | Query::Transfers { .. } => (data, 1),
         Query::Positions => (data, by(5, 5, 1)),
         Query::Income { .. } => (data, by(30, 30, 20)),
     };

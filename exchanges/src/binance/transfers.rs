@@ -3,17 +3,17 @@
 use crate::error::{Answer, ExchangeError, Kind};
 use crate::fact::{Fact, Money, Page, Transfer, TransferKind, TransferStatus};
 use crate::json::{Object, Value, malformed};
-use crate::query::{Query, Window};
+use crate::query::{Cursor, Query, Window};
 
 use super::routes::{FIAT_PAGE, PAGE};
 
 pub(super) fn deposits(
     document: Value<'_>,
     window: Window,
-    offset: u32,
+    cursor: Option<&Cursor>,
 ) -> Result<Page, ExchangeError> {
     let rows = document.list("body")?;
-    let next = offset_after(&rows, offset)?.map(|offset| Query::Deposits { window, offset });
+    let next = after(&rows, cursor)?.map(|at| Query::Deposits { window, cursor: Some(at) });
     let status = |status| match status {
         0 | 8 => TransferStatus::Pending,
         1 | 6 => TransferStatus::Ok,
@@ -32,10 +32,10 @@ pub(super) fn deposits(
 pub(super) fn withdrawals(
     document: Value<'_>,
     window: Window,
-    offset: u32,
+    cursor: Option<&Cursor>,
 ) -> Result<Page, ExchangeError> {
     let rows = document.list("body")?;
-    let next = offset_after(&rows, offset)?.map(|offset| Query::Withdrawals { window, offset });
+    let next = after(&rows, cursor)?.map(|at| Query::Withdrawals { window, cursor: Some(at) });
     let status = |status| match status {
         0 | 2 | 4 => TransferStatus::Pending,
         1 => TransferStatus::Canceled,
@@ -81,12 +81,13 @@ fn on_chain(
 }
 
 /// Where a full page goes on.
-fn offset_after(rows: &[Value<'_>], offset: u32) -> Result<Option<u32>, ExchangeError> {
+fn after(rows: &[Value<'_>], cursor: Option<&Cursor>) -> Result<Option<Cursor>, ExchangeError> {
     if rows.len() < usize::from(PAGE) {
         return Ok(None);
     }
+    let offset = cursor.map_or(Ok(0), Cursor::to_offset)?;
     let read = u32::try_from(rows.len()).map_err(|_| malformed("body"))?;
-    offset.checked_add(read).map(Some).ok_or_else(|| malformed("body"))
+    offset.checked_add(read).map(|rows| Some(Cursor::offset(rows))).ok_or_else(|| malformed("body"))
 }
 
 pub(super) fn fiat_orders(
@@ -156,5 +157,5 @@ fn page(
         .into_iter()
         .map(|row| read(&row.object("body")?).map(Fact::Transfer))
         .collect::<Result<_, _>>()?;
-    Ok(Page { facts, next })
+    Ok(Page::new(facts, next))
 }

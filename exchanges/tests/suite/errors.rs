@@ -114,7 +114,7 @@ fn each_kind_says_who_must_act_and_when_to_ask_again() {
     let read = |status, headers: &[(String, String)], body: &str| {
         let reply = Reply { status, headers, body: body.as_bytes() };
         Binance::new(Market::Spot)
-            .read(&Query::Balances, reply, &Context::default())
+            .read(&Query::balances(), reply, &Context::default())
             .expect_err("a refusal")
     };
     let wait = [("Retry-After".to_owned(), "7".to_owned())];
@@ -188,7 +188,7 @@ fn no_error_repeats_what_an_exchange_said() {
     ] {
         let reply = reply(status, &body);
         assert!(!format!("{reply:?}").contains(canary));
-        let error = spot.read(&Query::Balances, reply, &Context::default()).unwrap_err();
+        let error = spot.read(&Query::balances(), reply, &Context::default()).unwrap_err();
         assert!(!format!("{error} {error:?}").contains(canary), "{error:?}");
     }
     let refused = spot.request(&Query::fills_from("", 0), Some(&CREDENTIALS), NOW).unwrap_err();

@@ -32,7 +32,7 @@ fn queries() -> Vec<Query> {
         Query::Candles { symbol: symbol(), interval: Interval::Hour, window: None, limit: 2 },
         Query::Permissions,
         Query::AccountIdentity,
-        Query::Balances,
+        Query::balances(),
         Query::Fills { symbol: symbol(), from: FillsFrom::Id(7), limit: 1 },
         Query::deposits(window),
         Query::withdrawals(window),

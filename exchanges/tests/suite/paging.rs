@@ -59,10 +59,13 @@ fn deposit(id: usize) -> String {
 #[test]
 fn a_full_page_of_transfers_goes_on_at_an_offset() {
     let rows = |count| list((0..count).map(deposit));
-    let query = Query::Deposits { window: WINDOW, offset: 1000 };
+    let query = Query::Deposits { window: WINDOW, cursor: Some("1000".parse().unwrap()) };
     assert_eq!(spot(&query, &rows(999)).unwrap().next, None);
     let next = spot(&query, &rows(1000)).unwrap().next;
-    assert_eq!(next, Some(Query::Deposits { window: WINDOW, offset: 2000 }));
+    assert_eq!(
+        next,
+        Some(Query::Deposits { window: WINDOW, cursor: Some("2000".parse().unwrap()) })
+    );
 }
 
 #[test]

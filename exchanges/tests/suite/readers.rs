@@ -37,7 +37,7 @@ fn question(method: &str) -> Query {
     match method {
         "check_key_permissions" => Query::Permissions,
         "fetch_fills" => Query::Fills { symbol, from: FillsFrom::Id(0), limit: 1000 },
-        "fetch_balances" => Query::Balances,
+        "fetch_balances" => Query::balances(),
         "fetch_futures_balances" => Query::FuturesBalances,
         "fetch_positions" => Query::Positions,
         "fetch_deposits" => Query::deposits(window),
@@ -58,7 +58,7 @@ fn candles() -> Query {
 
 fn balances(rows: &str) -> Result<Vec<String>, ExchangeError> {
     let body = format!(r#"{{"balances":[{rows}],"uid":42}}"#);
-    let page = spot(&Query::Balances, &body)?;
+    let page = spot(&Query::balances(), &body)?;
     let line = |fact: &Fact| match fact {
         Fact::Balance(balance) => format!(
             "{} {} {}+{}={}",

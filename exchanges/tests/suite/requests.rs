@@ -39,7 +39,7 @@ fn queries() -> Vec<Query> {
         },
         Query::Permissions,
         Query::AccountIdentity,
-        Query::Balances,
+        Query::balances(),
         Query::fills_from("BTCUSDT", 7),
         Query::fills_in("BTCUSDT", window()),
         Query::deposits(window()),
@@ -113,13 +113,13 @@ fn a_public_question_carries_nothing_of_the_customer() {
 
 #[test]
 fn a_private_question_without_credentials_is_refused() {
-    let refused = Binance::new(Market::Spot).request(&Query::Balances, None, NOW).err();
+    let refused = Binance::new(Market::Spot).request(&Query::balances(), None, NOW).err();
     assert_eq!(refused, Some(ExchangeError::InvalidCredentials));
 }
 
 #[test]
 fn no_debug_output_shows_a_secret() {
-    let request = build(Market::Spot, &Query::Balances).unwrap();
+    let request = build(Market::Spot, &Query::balances()).unwrap();
     let signature = request.url().rsplit('=').next().unwrap().to_owned();
     let shown = format!("{request:?} {CREDENTIALS:?} {:?}", Binance::new(Market::Spot));
     assert!(shown.contains("/api/v3/account"));
@@ -236,7 +236,7 @@ fn credentials_of_any_bytes_never_panic() {
     let long = vec![b'x'; limits::API_SECRET_LEN_MAX + 1];
     for secret in [&b""[..], b"\xff\xfe", b"-----BEGIN \xff", b"nul\0", &long] {
         let credentials = Credentials { key: "key", secret, passphrase: Some(b"") };
-        let built = Binance::new(Market::Spot).request(&Query::Balances, Some(&credentials), NOW);
+        let built = Binance::new(Market::Spot).request(&Query::balances(), Some(&credentials), NOW);
         assert_eq!(built.err(), Some(ExchangeError::InvalidCredentials));
     }
 }

@@ -4,13 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use exchanges::{
-    Connector, Context, Credentials, Fact, FillsFrom, Page, Query, Retry, UnixMillis, Window,
-};
+use exchanges::{Connector, Context, Credentials, Fact, Page, Query, Retry, UnixMillis, Window};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{Recorded, context, pairs, plain, text};
+use super::Adapter;
+use super::case::{Recorded, context, pairs, plain, text};
 
 /// How often one request is repeated.
 const ATTEMPTS: usize = 5;
@@ -21,12 +20,16 @@ const REQUESTS_MAX: usize = 1000;
 /// Any instant will do: the mock does not look at it.
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
-pub(super) fn sequence(connector: &dyn Connector, case: &Value) -> Result<Value> {
+pub(super) fn sequence(
+    adapter: &dyn Adapter,
+    connector: &dyn Connector,
+    case: &Value,
+) -> Result<Value> {
     let context = context(case)?;
-    let mut mock = Mock::of(case)?;
+    let mut mock = Mock::of(adapter, case)?;
     let mut pages = Vec::new();
     let start = Start::of(case);
-    for first in first_queries(connector, case, &start)? {
+    for first in adapter.first_queries(connector, case, &start)? {
         let mut next = Some(first);
         while let Some(query) = next {
             let page = mock.ask(connector, &query, &context)?;
@@ -70,15 +73,19 @@ pub(super) fn sequence(connector: &dyn Connector, case: &Value) -> Result<Value>
 
 /// Where a case says that reading begins.
 #[derive(Default)]
-struct Start {
-    id: Option<u64>,
-    from: Option<u64>,
-    until: Option<u64>,
+pub(super) struct Start {
+    pub(super) id: Option<u64>,
+    pub(super) from: Option<u64>,
+    pub(super) until: Option<u64>,
+    /// Rows in one page.
+    pub(super) page_limit: Option<u16>,
 }
 
 impl Start {
     fn of(case: &Value) -> Self {
-        let mut start = Self::default();
+        let limit = case.pointer("/context/page_limit").and_then(Value::as_u64);
+        let page_limit = limit.and_then(|limit| u16::try_from(limit).ok());
+        let mut start = Self { page_limit, ..Self::default() };
         let given = case.pointer("/context/start").and_then(Value::as_object);
         for (name, value) in given.into_iter().flatten() {
             let Ok(number) = plain(value).parse() else { continue };
@@ -93,75 +100,48 @@ impl Start {
         start
     }
 
-    fn window(&self) -> Window {
+    /// The time that is asked about; the beginning up to [`NOW`] if the case
+    /// does not say.
+    pub(super) fn window(&self) -> Window {
         Window::new(
             UnixMillis(self.from.unwrap_or(0)),
             UnixMillis(self.until.unwrap_or_else(|| self.from.unwrap_or(NOW.0))),
         )
     }
-}
 
-fn first_queries(connector: &dyn Connector, case: &Value, start: &Start) -> Result<Vec<Query>> {
-    let limit = case.pointer("/context/page_limit").and_then(Value::as_u64).unwrap_or(1000);
-    let limit = u16::try_from(limit)?;
-    let windows = |like: &Query| -> Vec<Window> {
-        let max = connector.window_max(like).unwrap_or(std::time::Duration::MAX);
-        start.window().split(max).collect()
-    };
-    let method = text(case, "method")?;
-    if method.contains("income") {
-        let at = |time: Option<u64>| time.map(UnixMillis);
-        let (start, end) = (at(start.from), at(start.until));
-        return Ok(vec![Query::Income { start, end, page: 1, limit }]);
+    /// One query for each window that the exchange accepts.
+    pub(super) fn queries(
+        &self,
+        connector: &dyn Connector,
+        query: impl Fn(Window) -> Query,
+    ) -> Vec<Query> {
+        let max = connector.window_max(&query(self.window()));
+        self.window().split(max.unwrap_or(std::time::Duration::MAX)).map(query).collect()
     }
-    if method.contains("deposit") {
-        let like = Query::deposits(start.window());
-        return Ok(windows(&like).into_iter().map(Query::deposits).collect());
-    }
-    if method.contains("withdraw") {
-        let like = Query::withdrawals(start.window());
-        return Ok(windows(&like).into_iter().map(Query::withdrawals).collect());
-    }
-    if !method.contains("fill") {
-        bail!("unknown method {method}");
-    }
-    let symbol = symbol(case).context("no symbol")?;
-    let fills = |from| Query::Fills { symbol: symbol.clone(), from, limit };
-    if start.from.is_some() && start.id.is_none() {
-        let like = fills(FillsFrom::Window(start.window()));
-        let windows = windows(&like).into_iter();
-        return Ok(windows.map(|window| fills(FillsFrom::Window(window))).collect());
-    }
-    Ok(vec![fills(FillsFrom::Id(start.id.unwrap_or(0)))])
-}
-
-/// The pair a sequence is about: from its context, else from its first step.
-fn symbol(case: &Value) -> Option<String> {
-    let places = ["/context/start/symbol", "/context/symbol", "/steps/0/match/query/symbol"];
-    let place = |at: &&str| case.pointer(at).and_then(Value::as_str).map(str::to_owned);
-    places.iter().find_map(place)
 }
 
 /// The exchange of a sequence: each step answers once.
 struct Mock<'a> {
+    credentials: Credentials<'static>,
     steps: Vec<Option<&'a Value>>,
     requests: usize,
 }
 
 impl<'a> Mock<'a> {
-    fn of(case: &'a Value) -> Result<Self> {
+    fn of(adapter: &dyn Adapter, case: &'a Value) -> Result<Self> {
         let steps = case.get("steps").and_then(Value::as_array).context("steps")?;
-        Ok(Self { steps: steps.iter().map(Some).collect(), requests: 0 })
+        let credentials = adapter.credentials();
+        Ok(Self { credentials, steps: steps.iter().map(Some).collect(), requests: 0 })
     }
 
     /// Asks until there is a page; waits for nothing.
     fn ask(&mut self, connector: &dyn Connector, query: &Query, context: &Context) -> Result<Page> {
-        let credentials = Credentials { key: "key", secret: b"secret", passphrase: None };
         let mut failure = anyhow!("no attempt");
         for _ in 0..ATTEMPTS {
-            let request = connector.request(query, Some(&credentials), NOW)?;
+            let request = connector.request(query, Some(&self.credentials), NOW)?;
             let target = request.path_and_query();
-            let recorded = self.reply(&target)?;
+            let form = std::str::from_utf8(request.body()).unwrap_or_default();
+            let recorded = self.reply(&target, form)?;
             match connector.read(query, recorded.reply(), context) {
                 Ok(page) => return Ok(page),
                 Err(error) if error.retry() == Retry::Never => return Err(error.into()),
@@ -171,28 +151,35 @@ impl<'a> Mock<'a> {
         Err(failure)
     }
 
-    fn reply(&mut self, target: &str) -> Result<Recorded> {
+    fn reply(&mut self, target: &str, form: &str) -> Result<Recorded> {
         self.requests = self.requests.saturating_add(1);
         if self.requests > REQUESTS_MAX {
             bail!("too many requests");
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let sent = pairs(query);
+        let (query, mut form) = (pairs(query), pairs(form));
+        // Kraken's first page.
+        form.entry("ofs".to_owned()).or_insert_with(|| "0".to_owned());
         let step = self
             .steps
             .iter_mut()
-            .find(|step| step.is_some_and(|step| answers(step, path, &sent)))
+            .find(|step| step.is_some_and(|step| answers(step, path, [&query, &form])))
             .and_then(Option::take)
             .context("no step answers this request")?;
         Recorded::of(step.get("response").context("response")?)
     }
 }
 
-fn answers(step: &Value, path: &str, sent: &BTreeMap<String, String>) -> bool {
-    let wanted = step.pointer("/match/query").and_then(Value::as_object);
-    step.pointer("/match/path").and_then(Value::as_str) == Some(path)
-        && wanted
+fn answers(step: &Value, path: &str, sent: [&BTreeMap<String, String>; 2]) -> bool {
+    let holds = |place: &str, sent: &BTreeMap<String, String>| {
+        let wanted = step.pointer(place).and_then(Value::as_object);
+        wanted
             .into_iter()
             .flatten()
             .all(|(name, value)| sent.get(name).is_some_and(|found| *found == plain(value)))
+    };
+    let [query, form] = sent;
+    step.pointer("/match/path").and_then(Value::as_str) == Some(path)
+        && holds("/match/query", query)
+        && holds("/match/form", form)
 }
