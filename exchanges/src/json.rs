@@ -47,6 +47,15 @@ impl<'a> Value<'a> {
         self.text().starts_with('{')
     }
 
+    pub(crate) fn is_list(self) -> bool {
+        self.text().starts_with('[')
+    }
+
+    /// Whether this is null or a string without characters.
+    pub(crate) fn is_empty(self) -> bool {
+        matches!(self.text(), "null" | "\"\"")
+    }
+
     /// The elements of an array; `field` is blamed if it is none.
     pub(crate) fn list(self, field: &'static str) -> Result<Vec<Self>, ExchangeError> {
         let list: Bounded<Vec<Self>> =

@@ -62,7 +62,7 @@ pub use fact::{
     Instrument, InstrumentKind, LedgerEntry, Liquidity, Money, Page, Position, PositionSide, Price,
     Side, SystemStatus, Ticker, Transfer, TransferKind, TransferStatus,
 };
-pub use permissions::{KeyRefused, Permissions, ReadOnlyKey};
+pub use permissions::{KeyRefused, Permissions, Proof, ReadOnlyKey};
 pub use protocol::time::UnixMillis;
 pub use query::{Cursor, FillsFrom, Interval, Query, Window};
 pub use request::{Method, Reply, Request};
@@ -209,6 +209,21 @@ pub struct Bucket {
     pub scope: Scope,
     /// How much weight the exchange allows in a minute.
     pub per_minute: u32,
+    /// How much may come at once where the counter runs down all the time;
+    /// `None` where it starts anew each minute.
+    pub at_once: Option<u32>,
+}
+
+impl Bucket {
+    /// A counter that starts anew each minute.
+    pub const fn fixed(name: &'static str, scope: Scope, per_minute: u32) -> Self {
+        Self { name, scope, per_minute, at_once: None }
+    }
+
+    /// A counter that holds `at_once` and runs down by `per_minute`.
+    pub const fn leaky(name: &'static str, scope: Scope, at_once: u32, per_minute: u32) -> Self {
+        Self { name, scope, per_minute, at_once: Some(at_once) }
+    }
 }
 
 /// What a query costs and where.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{UnixMillis, limits};
+
 /// What an exchange says a key may do.
 ///
 /// Only a connector makes one, from a reply; so a [`ReadOnlyKey`] always
@@ -15,6 +17,9 @@ pub struct Permissions {
     pub(crate) unknown_grants: Vec<String>,
     pub(crate) to_remove: Vec<String>,
     pub(crate) missing: Vec<&'static str>,
+    pub(crate) unreadable: bool,
+    pub(crate) valid_until: Option<UnixMillis>,
+    pub(crate) history: (Option<UnixMillis>, Option<UnixMillis>),
 }
 
 impl Permissions {
@@ -49,6 +54,24 @@ impl Permissions {
         &self.to_remove
     }
 
+    /// Whether the exchange accepted the key and told nothing about its
+    /// permissions that we can read. Nothing is wrong with such a key except
+    /// that nothing is proven.
+    pub const fn is_unreadable(&self) -> bool {
+        self.unreadable
+    }
+
+    /// When the key ends, if it does.
+    pub const fn valid_until(&self) -> Option<UnixMillis> {
+        self.valid_until
+    }
+
+    /// From when and until when the key may see the account's history, where
+    /// it is limited: what lies outside will be missing from every metric.
+    pub const fn history(&self) -> (Option<UnixMillis>, Option<UnixMillis>) {
+        self.history
+    }
+
     /// Whether the key may read and nothing else, and the reply proves it.
     pub fn accept(&self) -> bool {
         self.can_read == Some(true)
@@ -58,28 +81,75 @@ impl Permissions {
             && self.unknown_grants.is_empty()
             && self.to_remove.is_empty()
             && self.missing.is_empty()
+            && !self.unreadable
     }
 
     /// Mints the proof: the one function a reviewer has to trust.
     pub fn confirm(self) -> Result<ReadOnlyKey, KeyRefused> {
-        if self.accept() {
-            Ok(ReadOnlyKey(()))
+        if self.accept() { Ok(ReadOnlyKey(Proof::Confirmed)) } else { Err(self.refused()) }
+    }
+
+    /// As [`Permissions::confirm`], and also admits a key whose permissions
+    /// the exchange does not tell in words we know ([`Proof::Unreadable`]).
+    ///
+    /// Only for an operator whose measured policy says so, and a report must
+    /// say so too. A grant that is known to be too much still refuses.
+    pub fn confirm_or_admit_unreadable(self) -> Result<ReadOnlyKey, KeyRefused> {
+        let excess = [self.can_trade, self.can_withdraw, self.can_transfer_internal];
+        let harmless = self.can_read != Some(false)
+            && !excess.contains(&Some(true))
+            && self.unknown_grants.is_empty()
+            && self.to_remove.is_empty();
+        if self.unreadable && harmless {
+            Ok(ReadOnlyKey(Proof::Unreadable))
         } else {
-            Err(KeyRefused {
-                cannot_read: self.can_read == Some(false),
-                remove: self.to_remove,
-                unproven: self.missing,
-            })
+            self.confirm()
+        }
+    }
+
+    fn refused(self) -> KeyRefused {
+        KeyRefused {
+            cannot_read: self.can_read == Some(false),
+            remove: self.to_remove,
+            unproven: self.missing,
         }
     }
 }
 
-/// Proof that an exchange confirmed a key as read-only.
+/// What a [`ReadOnlyKey`] stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The exchange confirmed that the key may read and nothing else.
+    Confirmed,
+    /// The exchange tells nothing that we can read; the operator's measured
+    /// policy admits such keys.
+    Unreadable,
+}
+
+/// The name of a grant as the customer may see it.
+pub(crate) fn printable(name: &str) -> String {
+    let fits = (1..=limits::GRANT_LEN_MAX).contains(&name.len());
+    if fits && name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        name.to_owned()
+    } else {
+        "(a grant with an unprintable name)".to_owned()
+    }
+}
+
+/// Proof that an exchange confirmed a key as read-only, or that a policy
+/// stands in for that ([`ReadOnlyKey::proof`]).
 ///
-/// No public constructor and no `Clone`: the only way to hold one is
-/// [`Permissions::confirm`].
+/// No public constructor and no `Clone`: the only ways to hold one are
+/// [`Permissions::confirm`] and [`Permissions::confirm_or_admit_unreadable`].
 #[derive(Debug)]
-pub struct ReadOnlyKey(());
+pub struct ReadOnlyKey(Proof);
+
+impl ReadOnlyKey {
+    /// What it stands on.
+    pub const fn proof(&self) -> Proof {
+        self.0
+    }
+}
 
 /// Why a key was refused, in words for the customer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

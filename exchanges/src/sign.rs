@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use sha2::Sha256;
+use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
 use crate::error::ExchangeError;
@@ -115,6 +115,32 @@ impl<'a> SigningKey<'a> {
                 Ok(Zeroizing::new(BASE64.encode(signature)))
             }
         }
+    }
+}
+
+/// HMAC-SHA-512 under a secret that is handed out as base64; the result is
+/// base64 too.
+pub(crate) struct HmacSha512(Hmac<Sha512>);
+
+impl HmacSha512 {
+    pub(crate) fn of_base64(secret: &[u8]) -> Result<Self, ExchangeError> {
+        let fits = (1..=limits::API_SECRET_LEN_MAX).contains(&secret.len());
+        let mut key = Zeroizing::new(vec![0; if fits { secret.len() } else { 0 }]);
+        let len = BASE64
+            .decode_slice(secret, &mut key)
+            .ok()
+            .filter(|len| *len > 0)
+            .ok_or(ExchangeError::InvalidCredentials)?;
+        key.truncate(len);
+        Hmac::new_from_slice(&key).map(Self).map_err(|_| ExchangeError::InvalidCredentials)
+    }
+
+    pub(crate) fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    pub(crate) fn finish(self) -> Zeroizing<String> {
+        Zeroizing::new(BASE64.encode(self.0.finalize().into_bytes()))
     }
 }
 

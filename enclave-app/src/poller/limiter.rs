@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use crate::clock::AnchoredClock;
 
-    const BUCKET: Bucket = Bucket { name: "test", scope: Scope::Address, per_minute: 100 };
+    const BUCKET: Bucket = Bucket { name: "test", scope: Scope::Address, per_minute: 100, at_once: None };
 
     fn limits() -> Limits {
         Limits::new(Arc::new(AnchoredClock::starting_at(UnixMillis(1_000_000))), 1)

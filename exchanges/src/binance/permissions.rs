@@ -7,7 +7,7 @@
 use crate::error::ExchangeError;
 use crate::json::Value;
 use crate::limits;
-use crate::permissions::Permissions;
+use crate::permissions::{Permissions, printable};
 
 const READING: &str = "enableReading";
 const WITHDRAWALS: &str = "enableWithdrawals";
@@ -104,15 +104,5 @@ fn stated(flags: &[Flag]) -> Option<bool> {
         Some(true)
     } else {
         flags.iter().all(|flag| *flag == Flag::Off).then_some(false)
-    }
-}
-
-/// The name as the customer may see it.
-fn printable(name: &str) -> String {
-    let fits = (1..=limits::GRANT_LEN_MAX).contains(&name.len());
-    if fits && name.bytes().all(|byte| byte.is_ascii_graphic()) {
-        name.to_owned()
-    } else {
-        "(a grant with an unprintable name)".to_owned()
     }
 }

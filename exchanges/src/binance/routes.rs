@@ -338,7 +338,7 @@ const FAPI_ADDRESS: Bucket = bucket("binance_fapi", Scope::Address, 2400);
 const DAPI_ADDRESS: Bucket = bucket("binance_dapi", Scope::Address, 2400);
 
 const fn bucket(name: &'static str, scope: Scope, per_minute: u32) -> Bucket {
-    Bucket { name, scope, per_minute }
+    Bucket::fixed(name, scope, per_minute)
 }
 
 /// What `query` costs.

@@ -48,6 +48,12 @@ pub(super) fn sequence(
             Fact::Transfer(transfer) => {
                 ids.insert(transfer.id);
             }
+            Fact::LedgerEntry(entry) => {
+                ids.insert(entry.id);
+            }
+            Fact::AccountLogEntry(entry) => {
+                ids.insert(entry.id);
+            }
             Fact::Income(income) => {
                 if keys.insert(income.key) {
                     let total = sum.entry(income.asset).or_default();
