@@ -27,6 +27,20 @@ impl<'a> Credentials<'a> {
             Err(ExchangeError::InvalidCredentials)
         }
     }
+
+    /// The passphrase if there is one and it can stand in a header: printable
+    /// ASCII without spaces around it, not empty, bounded.
+    pub(crate) fn header_passphrase(&self) -> Result<&'a str, ExchangeError> {
+        let text = self.passphrase.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let text = text.ok_or(ExchangeError::InvalidCredentials)?;
+        let fits = (1..=limits::PASSPHRASE_LEN_MAX).contains(&text.len());
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if fits && plain && text.trim_ascii() == text {
+            Ok(text)
+        } else {
+            Err(ExchangeError::InvalidCredentials)
+        }
+    }
 }
 
 impl fmt::Debug for Credentials<'_> {

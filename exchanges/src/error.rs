@@ -120,6 +120,12 @@ pub enum ExchangeError {
     /// The credentials are missing or cannot be a key of this exchange.
     #[error("credentials cannot be a key of this exchange")]
     InvalidCredentials,
+    /// The credentials are a key of a sort that the exchange has retired.
+    #[error("the exchange has retired this sort of key; create a new one ({0})")]
+    RetiredCredentials(
+        /// Which sort to create.
+        &'static str,
+    ),
     /// The key may do more than read, or did not prove that it may not.
     #[error(transparent)]
     KeyRefused(#[from] KeyRefused),
@@ -153,7 +159,9 @@ impl ExchangeError {
             Self::Malformed { .. } | Self::TooLong { .. } | Self::UnknownInstrument => {
                 Category::Unavailable
             }
-            Self::InvalidCredentials | Self::KeyRefused(_) => Category::Refused,
+            Self::InvalidCredentials | Self::RetiredCredentials(_) | Self::KeyRefused(_) => {
+                Category::Refused
+            }
             Self::Unsupported => Category::Invalid,
             Self::InvalidQuery { .. } => Category::Internal,
         }
@@ -169,6 +177,7 @@ impl ExchangeError {
                 Retry::Backoff
             }
             Self::InvalidCredentials
+            | Self::RetiredCredentials(_)
             | Self::KeyRefused(_)
             | Self::Unsupported
             | Self::InvalidQuery { .. } => Retry::Never,
@@ -189,7 +198,9 @@ impl ExchangeError {
                     Reach::Query
                 }
             },
-            Self::InvalidCredentials | Self::KeyRefused(_) => Reach::Account,
+            Self::InvalidCredentials | Self::RetiredCredentials(_) | Self::KeyRefused(_) => {
+                Reach::Account
+            }
             Self::Malformed { .. }
             | Self::TooLong { .. }
             | Self::UnknownInstrument

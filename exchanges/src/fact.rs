@@ -4,6 +4,7 @@
 //! ids are texts, assets are canonical codes, symbols are `BASE/QUOTE`,
 //! `BASE/QUOTE:SETTLE` (perpetual) or `BASE/QUOTE:SETTLE-YYMMDD` (dated).
 
+use std::fmt;
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
@@ -60,6 +61,8 @@ pub enum Fact {
     Identity(Identity),
     /// What the account holds of one asset in one wallet.
     Balance(Balance),
+    /// A wallet whose transfers are listed under its own id.
+    Wallet(Wallet),
     /// One execution.
     Fill(Fill),
     /// A deposit or withdrawal.
@@ -235,6 +238,22 @@ pub struct Balance {
     pub interest: Decimal,
     /// `total - borrowed - interest`.
     pub net: Decimal,
+}
+
+/// A wallet whose transfers are listed under its own id
+/// ([`Query::Transfers`]), also where it is empty.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wallet {
+    /// The exchange's id.
+    pub id: String,
+    /// The asset in it, by its canonical code.
+    pub asset: String,
+}
+
+impl fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wallet").field("asset", &self.asset).finish_non_exhaustive()
+    }
 }
 
 /// Which way an execution went.

@@ -29,20 +29,31 @@
 //! | [`error`] | kinds of failure, who must act, when to ask again |
 //! | [`limits`] | every bound, with its reason |
 //! | [`decimal`], [`times`] | the readers that all amounts and times pass |
-//! | [`binance`], [`kraken`] | the exchanges |
+//! | [`binance`], [`coinbase`], [`kraken`], [`okx`], [`bybit`] | the exchanges |
+//! | [`ftx`] | an exchange that closed: archived replies only |
+//! | [`bitget`], [`kucoin`], [`gate`] | signing alone |
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 #![warn(missing_docs)]
 
 pub mod binance;
+pub mod bitget;
+mod bounds;
+pub mod bybit;
+pub mod coinbase;
 pub mod context;
 pub mod credentials;
 pub mod decimal;
+mod edge;
 pub mod error;
 pub mod fact;
+pub mod ftx;
+pub mod gate;
 mod json;
 pub mod kraken;
+pub mod kucoin;
 pub mod limits;
+pub mod okx;
 pub mod permissions;
 pub mod query;
 pub mod request;
@@ -60,13 +71,13 @@ pub use fact::{
     AccountLogEntry, AccountValuation, AmountUnit, Balance, BookingClass, Candle, Collateral,
     CollateralPool, Fact, Fill, FuturesBalance, Identity, IdentityKind, Income, IncomeType,
     Instrument, InstrumentKind, LedgerEntry, Liquidity, Money, Page, Position, PositionSide, Price,
-    Side, SystemStatus, Ticker, Transfer, TransferKind, TransferStatus,
+    Side, SystemStatus, Ticker, Transfer, TransferKind, TransferStatus, Wallet,
 };
 pub use permissions::{KeyRefused, Permissions, Proof, ReadOnlyKey};
 pub use protocol::time::UnixMillis;
 pub use query::{Cursor, FillsFrom, Interval, Query, Window};
-pub use request::{Method, Reply, Request};
-pub use sign::Scheme;
+pub use request::{Method, Nonce, Reply, Request};
+pub use sign::{Scheme, SignedHeaders};
 
 /// An exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -296,6 +307,18 @@ pub trait Connector: Send + Sync + fmt::Debug {
         at: UnixMillis,
     ) -> Result<Request, ExchangeError>;
 
+    /// As [`request`](Self::request), for exchanges whose tokens carry a number
+    /// that is used once; the others ignore it. The poller asks through here.
+    fn request_with(
+        &self,
+        query: &Query,
+        credentials: Option<&Credentials<'_>>,
+        at: UnixMillis,
+        _: &Nonce,
+    ) -> Result<Request, ExchangeError> {
+        self.request(query, credentials, at)
+    }
+
     /// Reads the reply to `query`.
     ///
     /// A page with `next` is incomplete: what it says is true, but progress
@@ -308,21 +331,22 @@ pub trait Connector: Send + Sync + fmt::Debug {
     ) -> Result<Page, ExchangeError>;
 }
 
-/// The connector for a market that sessions may open; `None` if there is
-/// none.
+/// The connector for a market; `None` if there is none.
 ///
 /// Kraken is here for its public prices: it answers
-/// [`ExchangeError::Unsupported`] to every private query.
+/// [`ExchangeError::Unsupported`] to every private query. FTX answers
+/// [`Kind::Gone`] to every query.
 pub fn connector(venue: Venue, market: Market) -> Option<&'static dyn Connector> {
     CONNECTORS
         .into_iter()
         .find(|connector| connector.venue() == venue && connector.market() == market)
 }
 
-/// Every host that a connector of [`connector`] may reach, without repetition.
+/// Every host that is polled, without repetition.
 pub fn hosts() -> Vec<Host> {
     let mut hosts: Vec<Host> = CONNECTORS
         .into_iter()
+        .filter(|connector| POLLED.contains(&connector.venue()))
         .flat_map(Connector::hosts)
         .map(|name| Host { name, port: 443 })
         .collect();
@@ -331,4 +355,15 @@ pub fn hosts() -> Vec<Host> {
     hosts
 }
 
-static CONNECTORS: [&dyn Connector; 2] = [&binance::Binance::new(Market::Spot), &kraken::Kraken];
+static CONNECTORS: [&dyn Connector; 6] = [
+    &binance::Binance::new(Market::Spot),
+    &kraken::Kraken,
+    &coinbase::Coinbase,
+    &okx::Okx,
+    &bybit::Bybit,
+    &ftx::Ftx,
+];
+
+/// Exchanges that the poller asks. The hosts of the others stay off every list
+/// of hosts: nothing is let out that nothing asks for.
+const POLLED: [Venue; 2] = [Venue::Binance, Venue::Kraken];

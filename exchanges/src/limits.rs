@@ -40,6 +40,9 @@ pub const API_SECRET_LEN_MAX: usize = 16 * 1024;
 /// Bytes of a place in a list, as exchanges hand them out.
 pub const CURSOR_LEN_MAX: usize = 512;
 
+/// Bytes of a passphrase. Exchanges take 8 to 32.
+pub const PASSPHRASE_LEN_MAX: usize = 256;
+
 /// Symbols that one price query may name; the query string stays below 4 KiB.
 pub const PRICE_SYMBOLS_MAX: usize = 100;
 

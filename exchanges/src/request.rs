@@ -24,6 +24,25 @@ impl Method {
     }
 }
 
+/// Random bytes that no request was built with before.
+///
+/// Drawn by the caller for each request, since nothing in this crate draws
+/// any; only exchanges whose tokens carry such a number look at it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Nonce(pub [u8; 16]);
+
+impl Nonce {
+    pub(crate) fn hex(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonce(..)")
+    }
+}
+
 /// A request ready to be sent over TLS to `host`, port 443.
 ///
 /// Query, headers and body may hold a key or a signature: they are wiped on

@@ -1,5 +1,7 @@
 //! Keys that sign requests, and the encoding that is signed.
 
+use std::fmt;
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256};
@@ -81,6 +83,7 @@ impl<'a> SigningKey<'a> {
     fn read_pem(pem: &[u8]) -> Option<Self> {
         let (label, der) = pem_contents(pem)?;
         match label {
+            Label::Sec1 => None,
             Label::Pkcs8 => Ed25519KeyPair::from_pkcs8(&der)
                 .map(|key| Self::Ed25519(Box::new(key)))
                 .or_else(|_| rsa::KeyPair::from_pkcs8(&der).map(|key| Self::Rsa(Box::new(key))))
@@ -145,23 +148,25 @@ impl HmacSha512 {
 }
 
 /// The private-key formats that are read.
-enum Label {
+pub(crate) enum Label {
+    /// Any algorithm.
     Pkcs8,
+    /// RSA.
     Pkcs1,
+    /// Elliptic curves.
+    Sec1,
 }
 
 /// The DER inside one PEM block. Tolerates what pasting does: white space
 /// around and inside, and line ends written as `\n` in two characters.
-fn pem_contents(pem: &[u8]) -> Option<(Label, Zeroizing<Vec<u8>>)> {
+pub(crate) fn pem_contents(pem: &[u8]) -> Option<(Label, Zeroizing<Vec<u8>>)> {
     let text = std::str::from_utf8(pem).ok()?.trim_ascii();
-    let (label, rest) = [(PKCS8, Label::Pkcs8), (PKCS1, Label::Pkcs1)].into_iter().find_map(
-        |((begin, end), label)| {
-            let rest = text.strip_prefix(begin)?;
-            let rest =
-                rest.strip_suffix(end).or_else(|| rest.strip_suffix("\\n")?.strip_suffix(end));
-            Some((label, rest?))
-        },
-    )?;
+    let formats = [(PKCS8, Label::Pkcs8), (PKCS1, Label::Pkcs1), (SEC1, Label::Sec1)];
+    let (label, rest) = formats.into_iter().find_map(|((begin, end), label)| {
+        let rest = text.strip_prefix(begin)?;
+        let rest = rest.strip_suffix(end).or_else(|| rest.strip_suffix("\\n")?.strip_suffix(end));
+        Some((label, rest?))
+    })?;
     // Both buffers are made once, at full length, and wiped.
     let mut encoded = Zeroizing::new(Vec::with_capacity(rest.len()));
     let mut bytes = rest.bytes().peekable();
@@ -181,3 +186,63 @@ fn pem_contents(pem: &[u8]) -> Option<(Label, Zeroizing<Vec<u8>>)> {
 
 const PKCS8: (&str, &str) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
 const PKCS1: (&str, &str) = ("-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----");
+const SEC1: (&str, &str) = ("-----BEGIN EC PRIVATE KEY-----", "-----END EC PRIVATE KEY-----");
+
+/// What makes a request signed where the signature travels in a header.
+pub struct SignedHeaders {
+    /// What was signed.
+    pub payload: Zeroizing<String>,
+    /// In the exchange's text form.
+    pub signature: Zeroizing<String>,
+    /// Names in the exchange's spelling, values as they go on the wire.
+    pub headers: Vec<(&'static str, Zeroizing<String>)>,
+}
+
+impl fmt::Debug for SignedHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedHeaders(..)")
+    }
+}
+
+/// A copy that is wiped, for a header.
+pub(crate) fn header_value(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(text.to_owned())
+}
+
+/// HMAC-SHA256 in base64 under a shared secret.
+pub(crate) fn hmac_sha256_base64(
+    secret: &[u8],
+    payload: &[u8],
+) -> Result<Zeroizing<String>, ExchangeError> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(shared_secret(secret)?)
+        .map_err(|_| ExchangeError::InvalidCredentials)?;
+    mac.update(payload);
+    Ok(Zeroizing::new(BASE64.encode(mac.finalize().into_bytes())))
+}
+
+/// HMAC-SHA256 in lower-case hex under a shared secret.
+pub(crate) fn hmac_sha256_hex(
+    secret: &[u8],
+    payload: &[u8],
+) -> Result<Zeroizing<String>, ExchangeError> {
+    SigningKey::Hmac(shared_secret(secret)?).sign(payload)
+}
+
+/// HMAC-SHA512 in lower-case hex under a shared secret.
+pub(crate) fn hmac_sha512_hex(
+    secret: &[u8],
+    payload: &[u8],
+) -> Result<Zeroizing<String>, ExchangeError> {
+    let mut mac = Hmac::<Sha512>::new_from_slice(shared_secret(secret)?)
+        .map_err(|_| ExchangeError::InvalidCredentials)?;
+    mac.update(payload);
+    Ok(Zeroizing::new(hex::encode(mac.finalize().into_bytes())))
+}
+
+/// The secret, if it is one that both sides hold and not a private key.
+fn shared_secret(secret: &[u8]) -> Result<&[u8], ExchangeError> {
+    match SigningKey::read(secret)? {
+        SigningKey::Hmac(secret) => Ok(secret),
+        SigningKey::Ed25519(_) | SigningKey::Rsa(_) => Err(ExchangeError::InvalidCredentials),
+    }
+}

@@ -22,6 +22,15 @@ pub fn parse(text: &str) -> Option<UnixMillis> {
     (millis <= MILLIS_MAX).then_some(UnixMillis(millis))
 }
 
+/// RFC 3339 in UTC with milliseconds; `None` beyond the year 9999.
+pub(crate) fn rfc3339(at: UnixMillis) -> Option<String> {
+    if at.0 > MILLIS_MAX {
+        return None;
+    }
+    let timestamp = Timestamp::from_millisecond(i64::try_from(at.0).ok()?).ok()?;
+    Some(format!("{timestamp:.3}"))
+}
+
 /// The last millisecond of the year 9999.
 const MILLIS_MAX: u64 = 253_402_300_799_999;
 

@@ -43,20 +43,45 @@ fn queries() -> Vec<Query> {
     ]
 }
 
+/// The questions of exchanges whose lists go on at a cursor, in each list.
+fn walks() -> Vec<Query> {
+    let window = Window::new(UnixMillis(1), UnixMillis(u64::MAX));
+    let symbol = || "BTC-USD".to_owned();
+    let mut queries = vec![
+        Query::ServerTime,
+        Query::SystemStatus,
+        Query::Instruments,
+        Query::Prices { symbols: Vec::new() },
+        Query::Ticker { symbol: symbol() },
+        Query::Candles { symbol: symbol(), interval: Interval::Hour, window: None, limit: 2 },
+        Query::Permissions,
+        Query::AccountIdentity,
+        Query::deposits(window),
+        Query::withdrawals(window),
+    ];
+    let place = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
+    for wallet in ["", "FUND", "funding", "savings"] {
+        queries.push(Query::Balances { cursor: place(wallet) });
+    }
+    for sort in ["", "MARGIN:9"] {
+        queries.push(Query::AccountFills { window, cursor: place(sort), limit: 1 });
+    }
+    for list in ["", "internal:x", "withdrawals:9"] {
+        let account = Some("wallet".to_owned());
+        queries.push(Query::Transfers { account, window, cursor: place(list) });
+    }
+    queries
+}
+
 fn recorded() -> Vec<Recorded> {
     let mut all = Vec::new();
-    for exchange in ["binance", "kraken"] {
+    for exchange in ["binance", "bybit", "coinbase", "ftx", "kraken", "okx"] {
         for case in cases(exchange) {
             let Some(body) = case["response"]["body"].as_str() else { continue };
-            let market: Market = case["market"].as_str().unwrap().parse().unwrap();
-            let connector: Box<dyn Connector> = match exchange {
-                "binance" => Box::new(Binance::new(market)),
-                _ => Box::new(Kraken),
-            };
             all.push(Recorded {
-                connector,
+                connector: crate::answers::connector(&case).unwrap(),
                 context: crate::answers::context(&case).unwrap(),
-                queries: queries(),
+                queries: if matches!(exchange, "binance" | "kraken") { queries() } else { walks() },
                 body: body.to_owned(),
             });
         }

@@ -9,15 +9,21 @@
     reason = "a test that meets the unexpected shall stop"
 )]
 
+mod addresses;
 #[path = "../../../tests/conformance/src/exchange.rs"]
 mod answers;
 mod cases;
 mod compare;
 mod errors;
+mod grants;
 mod hostile;
 mod paging;
 mod permissions;
 mod readers;
+mod recorded;
+mod refusals;
 mod requests;
 mod signing;
 mod support;
+mod tokens;
+mod walks;

@@ -12,14 +12,24 @@
 // The paths are spelled out because the connectors' own tests include this file.
 #[path = "exchange/binance.rs"]
 mod binance;
+#[path = "exchange/bybit.rs"]
+mod bybit;
 #[path = "exchange/case.rs"]
 mod case;
+#[path = "exchange/coinbase.rs"]
+mod coinbase;
 #[path = "exchange/facts.rs"]
 mod facts;
+#[path = "exchange/ftx.rs"]
+mod ftx;
 #[path = "exchange/kraken.rs"]
 mod kraken;
+#[path = "exchange/okx.rs"]
+mod okx;
 #[path = "exchange/sequence.rs"]
 mod sequence;
+#[path = "exchange/signing.rs"]
+mod signing;
 
 use anyhow::{Context as _, Result, bail};
 use exchanges::{
@@ -79,6 +89,13 @@ trait Adapter: Sync {
 fn adapter(case: &Value) -> Result<&'static dyn Adapter> {
     Ok(match text(case, "exchange")? {
         "binance" => &binance::Of,
+        "bitget" => &signing::Signer::Bitget,
+        "bybit" => &bybit::Of,
+        "coinbase" => &coinbase::Of,
+        "ftx" => &ftx::Of,
+        "gate" => &signing::Signer::Gate,
+        "kucoin" => &signing::Signer::Kucoin,
+        "okx" => &okx::Of,
         "kraken" => &kraken::Of,
         other => bail!("no connector for {other}"),
     })

@@ -62,7 +62,7 @@ pub(super) fn facts(adapter: &dyn Adapter, query: &Query, page: &Page) -> Result
                 }));
             }
             // Comes along with balances; no row of this answer.
-            Fact::Identity(_) => {}
+            Fact::Identity(_) | Fact::Wallet(_) => {}
             other => rows.push(row(other)?),
         }
     }

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use exchanges::{Connector, Context, Credentials, Fact, Page, Query, Retry, UnixMillis, Window};
+use exchanges::{
+    Connector, Context, Credentials, Fact, Nonce, Page, Query, Retry, UnixMillis, Window,
+};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -144,7 +146,8 @@ impl<'a> Mock<'a> {
     fn ask(&mut self, connector: &dyn Connector, query: &Query, context: &Context) -> Result<Page> {
         let mut failure = anyhow!("no attempt");
         for _ in 0..ATTEMPTS {
-            let request = connector.request(query, Some(&self.credentials), NOW)?;
+            let credentials = Some(&self.credentials);
+            let request = connector.request_with(query, credentials, NOW, &Nonce([0; 16]))?;
             let target = request.path_and_query();
             let form = std::str::from_utf8(request.body()).unwrap_or_default();
             let recorded = self.reply(&target, form)?;

@@ -1,0 +1,163 @@
+//! Public data: products, prices, tickers, bars.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use crate::Context;
+use crate::error::ExchangeError;
+use crate::fact::{Candle, Fact, Instrument, InstrumentKind, Price, Ticker};
+use crate::json::{Object, Value};
+
+/// The product of that name: a known one, or `BASE-QUOTE`. Products leave the
+/// list when they close and stay in the history.
+pub(super) fn instrument(
+    product: &str,
+    context: &Context,
+) -> Result<Arc<Instrument>, ExchangeError> {
+    if let Some(known) = context.instrument(product) {
+        return Ok(Arc::clone(known));
+    }
+    let mut parts = product.split('-');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(base), Some(quote), None) if !base.is_empty() && !quote.is_empty() => {
+            Ok(Arc::new(spot(product, base, quote)))
+        }
+        _ => Err(ExchangeError::UnknownInstrument),
+    }
+}
+
+fn spot(raw: &str, base: &str, quote: &str) -> Instrument {
+    Instrument {
+        raw: raw.to_owned(),
+        aliases: Vec::new(),
+        symbol: format!("{base}/{quote}"),
+        base: base.to_owned(),
+        quote: quote.to_owned(),
+        settle: None,
+        kind: InstrumentKind::Spot,
+        contract_size: Decimal::ONE,
+        inverse: false,
+    }
+}
+
+/// All spot products, whatever their state.
+pub(super) fn instruments(document: Value<'_>) -> Result<Vec<Fact>, ExchangeError> {
+    let mut facts = Vec::new();
+    for row in document.object("body")?.list("products")? {
+        let row = row.object("products")?;
+        if is_spot(&row)? {
+            let (raw, base, quote) = names(&row)?;
+            facts.push(Fact::Instrument(spot(&raw, &base, &quote)));
+        }
+    }
+    Ok(facts)
+}
+
+fn is_spot(row: &Object<'_>) -> Result<bool, ExchangeError> {
+    Ok(row.maybe_text("product_type")?.is_none_or(|kind| kind == "SPOT"))
+}
+
+fn names(row: &Object<'_>) -> Result<(String, String, String), ExchangeError> {
+    Ok((row.text("product_id")?, row.text("base_currency_id")?, row.text("quote_currency_id")?))
+}
+
+/// Last prices of known products; those without a price are left out.
+pub(super) fn prices(document: Value<'_>, context: &Context) -> Result<Vec<Fact>, ExchangeError> {
+    let mut facts = Vec::new();
+    for row in document.object("body")?.list("products")? {
+        let row = row.object("products")?;
+        let Some(known) = context.instrument(&row.text("product_id")?) else { continue };
+        let Some(price) = row.maybe_decimal("price")? else { continue };
+        facts.push(Fact::Price(Price {
+            symbol: known.symbol.clone(),
+            base: known.base.clone(),
+            quote: known.quote.clone(),
+            price,
+            at: None,
+        }));
+    }
+    Ok(facts)
+}
+
+/// The last trade with the best bid and ask; the reply to `best_bid_ask` has
+/// these alone.
+pub(super) fn ticker(
+    document: Value<'_>,
+    asked: &str,
+    context: &Context,
+) -> Result<Vec<Fact>, ExchangeError> {
+    let body = document.object("body")?;
+    if let Some(books) = body.get("pricebooks") {
+        let books = books.list("pricebooks")?.into_iter();
+        return books.map(|book| best(&book.object("pricebooks")?, context)).collect();
+    }
+    let trades = body.list("trades")?;
+    // A product that never traded has a book all the same.
+    let (product, last, at) = match trades.first() {
+        Some(trade) => {
+            let trade = trade.object("trades")?;
+            let product = trade.text("product_id")?;
+            (product, Some(trade.decimal("price")?), trade.maybe_time("time")?)
+        }
+        None => (asked.to_owned(), None, None),
+    };
+    let instrument = instrument(&product, context)?;
+    Ok(vec![Fact::Ticker(Ticker {
+        symbol: instrument.symbol.clone(),
+        base: instrument.base.clone(),
+        quote: instrument.quote.clone(),
+        last,
+        bid: body.maybe_decimal("best_bid")?,
+        ask: body.maybe_decimal("best_ask")?,
+        mark: None,
+        at,
+    })])
+}
+
+fn best(book: &Object<'_>, context: &Context) -> Result<Fact, ExchangeError> {
+    let instrument = instrument(&book.text("product_id")?, context)?;
+    let first = |side: &'static str| match book.list(side)?.first() {
+        Some(level) => level.object(side)?.maybe_decimal("price"),
+        None => Ok(None),
+    };
+    Ok(Fact::Ticker(Ticker {
+        symbol: instrument.symbol.clone(),
+        base: instrument.base.clone(),
+        quote: instrument.quote.clone(),
+        last: None,
+        bid: first("bids")?,
+        ask: first("asks")?,
+        mark: None,
+        at: book.maybe_time("time")?,
+    }))
+}
+
+/// Bars, which come newest first.
+pub(super) fn candles(document: Value<'_>) -> Result<Vec<Fact>, ExchangeError> {
+    let mut candles = Vec::new();
+    for row in document.object("body")?.list("candles")? {
+        let row = row.object("candles")?;
+        candles.push(Candle {
+            open_at: row.time("start")?,
+            open: row.decimal("open")?,
+            high: row.decimal("high")?,
+            low: row.decimal("low")?,
+            close: row.decimal("close")?,
+            volume: row.decimal("volume")?,
+        });
+    }
+    candles.sort_by_key(|candle| candle.open_at);
+    Ok(candles.into_iter().map(Fact::Candle).collect())
+}
+
+/// The exchange's clock, as finely as it says.
+pub(super) fn server_time(document: Value<'_>) -> Result<crate::UnixMillis, ExchangeError> {
+    let body = document.object("body")?;
+    for name in ["epochMillis", "iso"] {
+        if let Some(time) = body.maybe_time(name)? {
+            return Ok(time);
+        }
+    }
+    body.time("epochSeconds")
+}
