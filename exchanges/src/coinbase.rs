@@ -32,7 +32,7 @@ pub use auth::token;
 pub use errors::classify;
 
 use crate::error::ExchangeError;
-use crate::fact::{Fact, Page};
+use crate::fact::{Fact, Identity, IdentityKind, Page};
 use crate::json::{self, malformed};
 use crate::query::{Cursor, Query};
 use crate::{
@@ -120,6 +120,11 @@ impl Connector for Coinbase {
             Query::Candles { .. } => books::candles(document).map(Page::last),
             Query::Permissions => {
                 permissions::read(document).map(|found| Page::one(Fact::Permissions(found)))
+            }
+            // A key sees one portfolio and not whose it is.
+            Query::AccountIdentity => {
+                let value = document.object("body")?.text("portfolio_uuid")?;
+                Ok(Page::one(Fact::Identity(Identity { kind: IdentityKind::Uid, value })))
             }
             Query::Balances { cursor } => {
                 let (facts, next) = balances::page(document)?;

@@ -81,7 +81,7 @@ pub(super) fn route(query: &Query, at: UnixMillis) -> Result<Route, ExchangeErro
         Query::Candles { symbol, interval, window, limit } => {
             candles(symbol, *interval, *window, *limit, at)
         }
-        Query::Permissions => Ok(to("/api/v3/brokerage/key_permissions")),
+        Query::Permissions | Query::AccountIdentity => Ok(to("/api/v3/brokerage/key_permissions")),
         Query::Balances { cursor } => Ok(to("/api/v3/brokerage/accounts")
             .with("limit", BROKERAGE_PAGE)
             .after("cursor", cursor.as_ref())),
