@@ -257,7 +257,8 @@ pub struct Host {
 
 /// One market of one exchange.
 ///
-/// Both halves are pure: the same arguments give the same result.
+/// Both halves are pure: the same arguments give the same result, but for the
+/// random part of an ECDSA signature, which AWS-LC draws by itself.
 pub trait Connector: Send + Sync + fmt::Debug {
     /// The exchange.
     fn venue(&self) -> Venue;
