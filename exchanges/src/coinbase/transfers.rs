@@ -1,9 +1,11 @@
 //! Deposits and withdrawals: the transactions of one wallet that cross the
 //! border of the account, newest first.
 
+use rust_decimal::Decimal;
+
 use crate::UnixMillis;
 use crate::error::ExchangeError;
-use crate::fact::{Fact, Transfer, TransferKind, TransferStatus};
+use crate::fact::{Fact, Money, Transfer, TransferKind, TransferStatus};
 use crate::json::{Object, Value, malformed};
 
 /// Types that are deposits or withdrawals. Everything else stays inside:
@@ -61,6 +63,11 @@ fn transfer(row: &Object<'_>, at: UnixMillis) -> Result<Transfer, ExchangeError>
         None => Ok(None),
     };
     let txid = network_text("hash")?;
+    let asset = amount.text("currency")?;
+    let (amount, fee) = match &network {
+        Some(network) if signed.is_sign_negative() => sent(network, signed.abs(), &asset)?,
+        Some(_) | None => (signed.abs(), None),
+    };
     Ok(Transfer {
         id: row.maybe_id("id")?.or_else(|| txid.clone()).ok_or_else(|| malformed("id"))?,
         // The types do not say: a `send` of someone else comes in.
@@ -69,10 +76,9 @@ fn transfer(row: &Object<'_>, at: UnixMillis) -> Result<Transfer, ExchangeError>
         } else {
             TransferKind::Deposit
         },
-        asset: amount.text("currency")?,
-        amount: signed.abs(),
-        // The amount is all that was debited.
-        fee: None,
+        asset,
+        amount,
+        fee,
         status: match row.text("status")?.as_str() {
             "completed" => TransferStatus::Ok,
             "pending" | "waiting_for_clearing" | "waiting_for_signature" => TransferStatus::Pending,
@@ -86,4 +92,25 @@ fn transfer(row: &Object<'_>, at: UnixMillis) -> Result<Transfer, ExchangeError>
         at,
         completed_at: None,
     })
+}
+
+/// What arrived and what the chain took, where they add up to what was
+/// debited; else all of it, and no fee, or the fee would count twice.
+fn sent(
+    network: &Object<'_>,
+    debit: Decimal,
+    asset: &str,
+) -> Result<(Decimal, Option<Money>), ExchangeError> {
+    let part = |name: &'static str| -> Result<Option<Decimal>, ExchangeError> {
+        let Some(part) = network.get(name) else { return Ok(None) };
+        let part = part.object(name)?;
+        let same = part.maybe_text("currency")?.is_some_and(|currency| currency == asset);
+        Ok(if same { part.maybe_decimal("amount")? } else { None })
+    };
+    match (part("transaction_amount")?, part("transaction_fee")?) {
+        (Some(arrived), Some(fee)) if arrived.checked_add(fee) == Some(debit) => {
+            Ok((arrived, Some(Money { asset: asset.to_owned(), amount: fee })))
+        }
+        _ => Ok((debit, None)),
+    }
 }
