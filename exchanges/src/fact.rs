@@ -126,6 +126,30 @@ pub struct Instrument {
     pub inverse: bool,
 }
 
+impl Instrument {
+    /// A pair that is bought and sold for itself.
+    pub(crate) fn spot(raw: &str, base: &str, quote: &str) -> Self {
+        Self {
+            raw: raw.to_owned(),
+            aliases: Vec::new(),
+            symbol: format!("{base}/{quote}"),
+            base: base.to_owned(),
+            quote: quote.to_owned(),
+            settle: None,
+            kind: InstrumentKind::Spot,
+            contract_size: Decimal::ONE,
+            inverse: false,
+        }
+    }
+
+    /// A pair that is no longer listed, from a name of the form `BASE-QUOTE`.
+    pub(crate) fn unlisted(name: &str) -> Option<Self> {
+        let (base, quote) = name.split_once('-')?;
+        let pair = !base.is_empty() && !quote.is_empty() && !quote.contains('-');
+        pair.then(|| Self::spot(name, base, quote))
+    }
+}
+
 /// What sort of instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstrumentKind {

@@ -1,11 +1,25 @@
 //! Public data of the spot market: instruments, prices, tickers, bars.
 
-use rust_decimal::Decimal;
+use std::sync::Arc;
 
 use crate::error::ExchangeError;
-use crate::fact::{Candle, Fact, Instrument, InstrumentKind, Price, Ticker};
+use crate::fact::{Candle, Fact, Instrument, Price, Ticker};
 use crate::json::{Object, malformed};
 use crate::{Context, UnixMillis};
+
+/// The pair of that name: a known one, or one whose name ends in what some
+/// known pair is priced in. Pairs leave the list and stay in the history.
+pub(super) fn instrument(name: &str, context: &Context) -> Result<Arc<Instrument>, ExchangeError> {
+    if let Some(known) = context.instrument(name) {
+        return Ok(Arc::clone(known));
+    }
+    let ends = |(_, known): (_, &Arc<Instrument>)| {
+        let base = name.strip_suffix(known.quote.as_str())?;
+        (!base.is_empty()).then(|| (known.quote.len(), Instrument::spot(name, base, &known.quote)))
+    };
+    let longest = context.instruments().filter_map(ends).max_by_key(|(len, _)| *len);
+    longest.map(|(_, pair)| Arc::new(pair)).ok_or(ExchangeError::UnknownInstrument)
+}
 
 /// All listed pairs, whatever their state.
 pub(super) fn instruments(result: &Object<'_>) -> Result<Vec<Fact>, ExchangeError> {
@@ -13,17 +27,8 @@ pub(super) fn instruments(result: &Object<'_>) -> Result<Vec<Fact>, ExchangeErro
     for row in result.list("list")? {
         let row = row.object("list")?;
         let (base, quote) = (row.text("baseCoin")?, row.text("quoteCoin")?);
-        facts.push(Fact::Instrument(Instrument {
-            raw: row.text("symbol")?,
-            aliases: Vec::new(),
-            symbol: format!("{base}/{quote}"),
-            base,
-            quote,
-            settle: None,
-            kind: InstrumentKind::Spot,
-            contract_size: Decimal::ONE,
-            inverse: false,
-        }));
+        let raw = row.text("symbol")?;
+        facts.push(Fact::Instrument(Instrument::spot(&raw, &base, &quote)));
     }
     Ok(facts)
 }

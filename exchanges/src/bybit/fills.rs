@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::books::instrument;
 use crate::Context;
 use crate::error::ExchangeError;
 use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Money, Side};
@@ -25,8 +26,7 @@ pub(super) fn page(result: &Object<'_>, context: &Context) -> Result<Vec<Fact>, 
 }
 
 fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
-    let symbol = row.text("symbol")?;
-    let instrument = context.instrument(&symbol).ok_or(ExchangeError::UnknownInstrument)?;
+    let instrument = instrument(&row.text("symbol")?, context)?;
     let price = row.decimal("execPrice")?;
     let amount = row.decimal("execQty")?;
     let side = match row.text("side")?.as_str() {
@@ -61,7 +61,7 @@ fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
         trade_id: None,
         id,
         order_id: row.id("orderId")?,
-        instrument: Arc::clone(instrument),
+        instrument: Arc::clone(&instrument),
         side,
         price,
         amount,

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use rust_decimal::Decimal;
-
 use crate::Context;
 use crate::error::ExchangeError;
-use crate::fact::{Candle, Fact, Instrument, InstrumentKind, Price, Ticker};
+use crate::fact::{Candle, Fact, Instrument, Price, Ticker};
 use crate::json::{Object, Value};
 
 /// The product of that name: a known one, or `BASE-QUOTE`. Products leave the
@@ -18,27 +16,7 @@ pub(super) fn instrument(
     if let Some(known) = context.instrument(product) {
         return Ok(Arc::clone(known));
     }
-    let mut parts = product.split('-');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(base), Some(quote), None) if !base.is_empty() && !quote.is_empty() => {
-            Ok(Arc::new(spot(product, base, quote)))
-        }
-        _ => Err(ExchangeError::UnknownInstrument),
-    }
-}
-
-fn spot(raw: &str, base: &str, quote: &str) -> Instrument {
-    Instrument {
-        raw: raw.to_owned(),
-        aliases: Vec::new(),
-        symbol: format!("{base}/{quote}"),
-        base: base.to_owned(),
-        quote: quote.to_owned(),
-        settle: None,
-        kind: InstrumentKind::Spot,
-        contract_size: Decimal::ONE,
-        inverse: false,
-    }
+    Instrument::unlisted(product).map(Arc::new).ok_or(ExchangeError::UnknownInstrument)
 }
 
 /// All spot products, whatever their state.
@@ -48,7 +26,7 @@ pub(super) fn instruments(document: Value<'_>) -> Result<Vec<Fact>, ExchangeErro
         let row = row.object("products")?;
         if is_spot(&row)? {
             let (raw, base, quote) = names(&row)?;
-            facts.push(Fact::Instrument(spot(&raw, &base, &quote)));
+            facts.push(Fact::Instrument(Instrument::spot(&raw, &base, &quote)));
         }
     }
     Ok(facts)

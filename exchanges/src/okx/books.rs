@@ -1,11 +1,20 @@
 //! Public data of the spot market: instruments, prices, tickers, bars, status.
 
-use rust_decimal::Decimal;
+use std::sync::Arc;
 
 use crate::Context;
 use crate::error::ExchangeError;
-use crate::fact::{Candle, Fact, Instrument, InstrumentKind, Price, SystemStatus, Ticker};
+use crate::fact::{Candle, Fact, Instrument, Price, SystemStatus, Ticker};
 use crate::json::{Value, malformed};
+
+/// The pair of that name: a known one, or `BASE-QUOTE`. Pairs leave the list
+/// and stay in the history.
+pub(super) fn instrument(name: &str, context: &Context) -> Result<Arc<Instrument>, ExchangeError> {
+    if let Some(known) = context.instrument(name) {
+        return Ok(Arc::clone(known));
+    }
+    Instrument::unlisted(name).map(Arc::new).ok_or(ExchangeError::UnknownInstrument)
+}
 
 /// All listed pairs, whatever their state.
 pub(super) fn instruments(rows: Vec<Value<'_>>) -> Result<Vec<Fact>, ExchangeError> {
@@ -13,17 +22,8 @@ pub(super) fn instruments(rows: Vec<Value<'_>>) -> Result<Vec<Fact>, ExchangeErr
     for row in rows {
         let row = row.object("data")?;
         let (base, quote) = (row.text("baseCcy")?, row.text("quoteCcy")?);
-        facts.push(Fact::Instrument(Instrument {
-            raw: row.text("instId")?,
-            aliases: Vec::new(),
-            symbol: format!("{base}/{quote}"),
-            base,
-            quote,
-            settle: None,
-            kind: InstrumentKind::Spot,
-            contract_size: Decimal::ONE,
-            inverse: false,
-        }));
+        let raw = row.text("instId")?;
+        facts.push(Fact::Instrument(Instrument::spot(&raw, &base, &quote)));
     }
     Ok(facts)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::books::instrument;
 use crate::Context;
 use crate::error::ExchangeError;
 use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Money, Side};
@@ -26,8 +27,7 @@ pub(super) fn page(
 }
 
 fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
-    let pair = row.text("instId")?;
-    let instrument = context.instrument(&pair).ok_or(ExchangeError::UnknownInstrument)?;
+    let instrument = instrument(&row.text("instId")?, context)?;
     let price = row.decimal("fillPx")?;
     let amount = row.decimal("fillSz")?;
     let notional = price.checked_mul(amount).ok_or_else(|| malformed("fillSz"))?.normalize();
@@ -43,7 +43,7 @@ fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
         id: row.id("billId")?,
         trade_id: row.maybe_id("tradeId")?,
         order_id: row.id("ordId")?,
-        instrument: Arc::clone(instrument),
+        instrument: Arc::clone(&instrument),
         side: match row.text("side")?.as_str() {
             "buy" => Side::Buy,
             "sell" => Side::Sell,

@@ -249,3 +249,25 @@ fn a_cursor_of_another_exchange_is_refused() {
         assert_eq!(refused, Some(ExchangeError::InvalidQuery { field: "cursor" }));
     }
 }
+
+#[test]
+fn a_contract_or_a_name_that_says_nothing_is_unknown() {
+    let unknown = Some(ExchangeError::UnknownInstrument);
+    let body = coinbase_fills("null");
+    for product in ["BIT-27NOV26-CDE", "BTC", "-USD", "BTC-", ""] {
+        let body = body.replace("BTC-USD", product);
+        let read = read(&Coinbase, &fills(None), &body).err();
+        let missing = product.is_empty().then(|| malformed("product_id"));
+        assert_eq!(read, missing.or(unknown.clone()), "{product}");
+    }
+    let body = okx([okx_fill(1)]);
+    for pair in ["BTC-USDT-SWAP", "BTC-USD-240329", "BTC", "-USDT"] {
+        let body = body.replace("BTC-USDT", pair);
+        assert_eq!(read(&Okx, &fills(None), &body).err(), unknown, "{pair}");
+    }
+    let fill = r#"{"symbol":"SYMBOL","orderId":"o","side":"Buy","execId":"e","execPrice":"1","execQty":"1","execType":"Trade","execTime":"1700000000000","isMaker":false}"#;
+    for symbol in ["BTCPERP", "USDT", "BTC-29MAR24"] {
+        let body = bybit(&format!(r#"{{"list":[{}]}}"#, fill.replace("SYMBOL", symbol)));
+        assert_eq!(read(&Bybit, &fills(None), &body).err(), unknown, "{symbol}");
+    }
+}
