@@ -258,7 +258,7 @@ fn a_contract_or_a_name_that_says_nothing_is_unknown() {
         let body = body.replace("BTC-USD", product);
         let read = read(&Coinbase, &fills(None), &body).err();
         let missing = product.is_empty().then(|| malformed("product_id"));
-        assert_eq!(read, missing.or(unknown.clone()), "{product}");
+        assert_eq!(read, missing.or_else(|| unknown.clone()), "{product}");
     }
     let body = okx([okx_fill(1)]);
     for pair in ["BTC-USDT-SWAP", "BTC-USD-240329", "BTC", "-USDT"] {
