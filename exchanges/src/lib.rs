@@ -29,7 +29,7 @@
 //! | [`error`] | kinds of failure, who must act, when to ask again |
 //! | [`limits`] | every bound, with its reason |
 //! | [`decimal`], [`times`] | the readers that all amounts and times pass |
-//! | [`binance`], [`coinbase`], [`kraken`], [`okx`], [`bybit`] | the exchanges |
+//! | [`binance`], [`coinbase`], [`kraken`], [`kraken_futures`], [`okx`], [`bybit`] | the exchanges |
 //! | [`ftx`] | an exchange that closed: archived replies only |
 //! | [`bitget`], [`kucoin`], [`gate`] | signing alone |
 
@@ -51,6 +51,7 @@ pub mod ftx;
 pub mod gate;
 mod json;
 pub mod kraken;
+pub mod kraken_futures;
 pub mod kucoin;
 pub mod limits;
 pub mod okx;
@@ -332,10 +333,7 @@ pub trait Connector: Send + Sync + fmt::Debug {
     ) -> Result<Page, ExchangeError>;
 }
 
-/// The connector for a market; `None` if there is none.
-///
-/// Kraken is here for its public prices: it answers
-/// [`ExchangeError::Unsupported`] to every private query. FTX answers
+/// The connector for a market; `None` if there is none. FTX answers
 /// [`Kind::Gone`] to every query.
 pub fn connector(venue: Venue, market: Market) -> Option<&'static dyn Connector> {
     CONNECTORS
@@ -356,9 +354,10 @@ pub fn hosts() -> Vec<Host> {
     hosts
 }
 
-static CONNECTORS: [&dyn Connector; 6] = [
+static CONNECTORS: [&dyn Connector; 7] = [
     &binance::Binance::new(Market::Spot),
     &kraken::Kraken,
+    &kraken_futures::KrakenFutures,
     &coinbase::Coinbase,
     &okx::Okx,
     &bybit::Bybit,

@@ -1,40 +1,21 @@
 //! What refusals mean.
 
-use std::time::Duration;
-
-use crate::Reply;
 use crate::error::{Answer, ExchangeError, Kind};
-use crate::json;
+use crate::{Reply, edge, json};
 
 /// What a Kraken reply that is not a success means. Errors come with the
 /// status 200, as texts in a list; those that begin with `W` are warnings.
 pub fn classify(reply: &Reply<'_>) -> Option<Answer> {
-    let success = (200..300).contains(&reply.status);
-    let said = refusal(reply.body);
-    let kind = match said {
-        _ if reply.status == 429 => Kind::RateLimit,
-        _ if matches!(reply.status, 418 | 451) => Kind::Blocked,
-        Ok(Some(kind)) if kind != Kind::Unknown || success => kind,
-        Ok(None) | Err(ExchangeError::Malformed { .. }) if success && !is_markup(reply.body) => {
-            return None;
-        }
-        _ if reply.status == 403 => Kind::Blocked,
-        _ if success || reply.status >= 500 || reply.status == 408 => Kind::Unavailable,
-        _ if reply.status == 401 => Kind::Auth,
-        _ if reply.status == 400 => Kind::BadRequest,
-        _ => Kind::Unknown,
+    let success = edge::is_success(reply.status);
+    let kind = match (edge::decided(reply.status), refusal(reply.body)) {
+        (Some(kind), _) => kind,
+        _ if edge::is_challenge(reply) => Kind::Blocked,
+        (None, Ok(Some(kind))) if kind != Kind::Unknown || success => kind,
+        (None, Ok(None) | Err(_)) if success && !edge::is_markup(reply.body) => return None,
+        _ if success => Kind::Unavailable,
+        _ => edge::by_status(reply.status),
     };
-    let retry_after = reply.header("retry-after").and_then(|value| value.trim().parse().ok());
-    Some(Answer {
-        kind,
-        status: reply.status,
-        code: None,
-        retry_after: retry_after.map(|seconds: u32| Duration::from_secs(u64::from(seconds))),
-    })
-}
-
-fn is_markup(body: &[u8]) -> bool {
-    body.trim_ascii_start().starts_with(b"<")
+    Some(edge::answer(reply, kind, None))
 }
 
 /// The meaning of the first error in the body.

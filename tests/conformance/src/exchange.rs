@@ -24,6 +24,8 @@ mod facts;
 mod ftx;
 #[path = "exchange/kraken.rs"]
 mod kraken;
+#[path = "exchange/kraken_futures.rs"]
+mod kraken_futures;
 #[path = "exchange/okx.rs"]
 mod okx;
 #[path = "exchange/sequence.rs"]
@@ -97,6 +99,7 @@ fn adapter(case: &Value) -> Result<&'static dyn Adapter> {
         "kucoin" => &signing::Signer::Kucoin,
         "okx" => &okx::Of,
         "kraken" => &kraken::Of,
+        "krakenfutures" => &kraken_futures::Of,
         other => bail!("no connector for {other}"),
     })
 }

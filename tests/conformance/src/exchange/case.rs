@@ -45,9 +45,8 @@ impl Asked {
     pub(super) fn of(case: &Value) -> Self {
         let part = |name: &str| case.pointer(name).and_then(Value::as_str).unwrap_or_default();
         let url = part("/request/url");
-        let (address, query) = url.split_once('?').unwrap_or((url, ""));
-        let (_, place) = address.split_once("://").unwrap_or(("", address));
-        let path = place.find('/').and_then(|at| place.get(at..)).unwrap_or_default().to_owned();
+        let (path, query) = split_url(url);
+        let path = path.to_owned();
         let mut parameters = pairs(query);
         parameters.extend(pairs(part("/request/body")));
         Self { path, parameters }
@@ -62,6 +61,29 @@ impl Asked {
     pub(super) fn number(&self, name: &str, default: u64) -> u64 {
         self.parameter(name).and_then(|value| value.parse().ok()).unwrap_or(default)
     }
+}
+
+/// Path and query string of an address.
+pub(super) fn split_url(url: &str) -> (&str, &str) {
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let (_, place) = address.split_once("://").unwrap_or(("", address));
+    (place.find('/').and_then(|at| place.get(at..)).unwrap_or_default(), query)
+}
+
+/// A form, percent-encoded.
+pub(super) fn encoded(form: &[(String, String)]) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let encode =
+        |text: &str| -> String {
+            text.bytes()
+                .map(|byte| {
+                    if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+                })
+                .collect()
+        };
+    let pairs: Vec<_> =
+        form.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    pairs.join("&")
 }
 
 pub(super) fn pairs(query: &str) -> BTreeMap<String, String> {
