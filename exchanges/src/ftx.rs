@@ -40,7 +40,7 @@ const GONE: ExchangeError =
     ExchangeError::Answered(Answer { kind: Kind::Gone, status: 0, code: None, retry_after: None });
 
 /// Never charged: nothing is asked.
-const NOTHING: Bucket = Bucket { name: "ftx", scope: Scope::Account, per_minute: 1 };
+const NOTHING: Bucket = Bucket::fixed("ftx", Scope::Account, 1);
 
 impl Connector for Ftx {
     fn venue(&self) -> Venue {

@@ -6,8 +6,8 @@
 
 use crate::error::ExchangeError;
 use crate::json::{Object, Value};
-use crate::limits;
 use crate::permissions::{Permissions, printable};
+use crate::{UnixMillis, limits};
 
 const READ_ONLY: &str = "readOnly";
 
@@ -31,11 +31,19 @@ pub(super) fn read(result: &Object<'_>) -> Result<Permissions, ExchangeError> {
             can_trade: nothing,
             can_withdraw: nothing,
             can_transfer_internal: nothing,
+            valid_until: expiry(result),
             ..Permissions::default()
         }),
         Some(0) => writing(result),
         Some(_) | None => Ok(Permissions { missing: vec![READ_ONLY], ..Permissions::default() }),
     }
+}
+
+/// When the key ends. Keys that are bound to an address do not, and have the
+/// beginning of time there.
+fn expiry(result: &Object<'_>) -> Option<UnixMillis> {
+    let end = result.get("expiredAt")?.time("expiredAt").ok()?;
+    (end > UnixMillis(0)).then_some(end)
 }
 
 /// A key that writes is refused; what it may write is said as well as can be.

@@ -218,10 +218,10 @@ pub(super) const fn window_max(query: &Query) -> Option<Duration> {
 }
 
 /// 50 a second for two minutes is where the address is banned; half of it.
-const ADDRESS: Bucket = Bucket { name: "bybit_ip", scope: Scope::Address, per_minute: 1500 };
+const ADDRESS: Bucket = Bucket::leaky("bybit_ip", Scope::Address, 25, 1500);
 
-/// The narrowest limit of the lists of an account.
-const ACCOUNT: Bucket = Bucket { name: "bybit_uid", scope: Scope::Account, per_minute: 300 };
+/// The narrowest limits of an account's lists: 300 a minute, 10 a second.
+const ACCOUNT: Bucket = Bucket::leaky("bybit_uid", Scope::Account, 10, 300);
 
 /// What `query` costs.
 pub(super) const fn weight(query: &Query) -> Weight {

@@ -157,13 +157,13 @@ fn seconds(at: UnixMillis) -> u64 {
 }
 
 /// 30 a second for each user.
-const ACCOUNT: Bucket = Bucket { name: "coinbase_user", scope: Scope::Account, per_minute: 1800 };
+const ACCOUNT: Bucket = Bucket::leaky("coinbase_user", Scope::Account, 30, 1800);
 
 /// 10 a second for each address.
-const ADDRESS: Bucket = Bucket { name: "coinbase_ip", scope: Scope::Address, per_minute: 600 };
+const ADDRESS: Bucket = Bucket::leaky("coinbase_ip", Scope::Address, 10, 600);
 
 /// 10 000 an hour for each key, on the older interface.
-const OLDER: Bucket = Bucket { name: "coinbase_v2", scope: Scope::Account, per_minute: 166 };
+const OLDER: Bucket = Bucket::leaky("coinbase_v2", Scope::Account, 166, 166);
 
 /// What `query` costs.
 pub(super) const fn weight(query: &Query) -> Weight {

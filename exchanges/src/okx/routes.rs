@@ -268,18 +268,18 @@ const fn interval_name(interval: Interval) -> &'static str {
 }
 
 /// 20 in two seconds for each public address of the interface.
-const ADDRESS: Bucket = Bucket { name: "okx_ip", scope: Scope::Address, per_minute: 600 };
+const ADDRESS: Bucket = Bucket::leaky("okx_ip", Scope::Address, 20, 600);
 
 /// 10 in two seconds for each private one; one counter for all of them.
-const ACCOUNT: Bucket = Bucket { name: "okx_uid", scope: Scope::Account, per_minute: 300 };
+const ACCOUNT: Bucket = Bucket::leaky("okx_uid", Scope::Account, 10, 300);
 
 /// What `query` costs.
 pub(super) const fn weight(query: &Query) -> Weight {
     match query {
         // 5 in two seconds.
         Query::Permissions | Query::AccountIdentity => Weight { bucket: ACCOUNT, cost: 2 },
-        // 1 in five seconds.
-        Query::SystemStatus => Weight { bucket: ADDRESS, cost: 50 },
+        // 1 in five seconds: the whole of the counter.
+        Query::SystemStatus => Weight { bucket: ADDRESS, cost: 20 },
         _ if query.is_private() => Weight { bucket: ACCOUNT, cost: 1 },
         _ => Weight { bucket: ADDRESS, cost: 1 },
     }

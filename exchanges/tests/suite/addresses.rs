@@ -110,6 +110,8 @@ fn every_question_has_its_address_there() {
             assert!(connector.hosts().contains(&request.host()));
             assert!(request.body().is_empty());
             let weight = connector.weight(&query);
+            // Else there would never be room for it.
+            assert!(weight.cost <= weight.bucket.at_once.unwrap_or(weight.bucket.per_minute));
             lines.push(format!(
                 "{venue} {}: {} ({} of {})",
                 query.name(),

@@ -160,3 +160,13 @@ fn a_bybit_key_that_writes_is_refused_with_what_it_may_do() {
     }
     assert!(!bybit(&json!({ "readOnly": 0 })).accept());
 }
+
+#[test]
+fn a_bybit_key_says_when_it_ends() {
+    let until = |end: Value| bybit(&json!({ "readOnly": 1, "expiredAt": end })).valid_until();
+    let end = json!("2026-05-15T03:21:05Z");
+    assert_eq!(until(end), Some(exchanges::UnixMillis(1_778_815_265_000)));
+    for never in [json!("1970-01-01T00:00:00Z"), json!(null), json!(""), json!("soon"), json!({})] {
+        assert_eq!(until(never), None);
+    }
+}
