@@ -7,9 +7,9 @@ use crate::{answers, support, tokens};
 /// Guards against a folder that is quietly empty.
 const BINANCE: usize = 35;
 const KRAKEN: usize = 6;
-const COINBASE: usize = 29;
-const OKX: usize = 19;
-const BYBIT: usize = 20;
+const COINBASE: usize = 30;
+const OKX: usize = 21;
+const BYBIT: usize = 22;
 const FTX: usize = 7;
 
 fn run(exchange: &str) -> usize {

@@ -14,9 +14,6 @@ use super::{Adapter, common_query};
 
 pub(super) struct Of;
 
-/// Rows of a page where a case names no number.
-const PAGE: u16 = 100;
-
 impl Adapter for Of {
     fn connector(&self, _: Market) -> Result<Box<dyn Connector>> {
         Ok(Box::new(Coinbase))
@@ -51,7 +48,7 @@ impl Adapter for Of {
             let path = case.pointer("/steps/0/match/path").and_then(Value::as_str);
             Query::transfers(path.and_then(account), window)
         } else {
-            Query::account_fills(window, start.page_limit.unwrap_or(PAGE))
+            Query::account_fills(window, start.page_limit.unwrap_or(signing::PAGE))
         }])
     }
 

@@ -5,7 +5,8 @@ use exchanges::okx::{self, Okx};
 use exchanges::{Answer, Connector, Credentials, Market, Query, Reply};
 use serde_json::Value;
 
-use super::case::Asked;
+use super::case::{Asked, text};
+use super::sequence::Start;
 use super::signing::{self, Input};
 use super::{Adapter, common_query};
 
@@ -38,6 +39,23 @@ impl Adapter for Of {
 
     fn classify(&self, reply: &Reply<'_>) -> Option<Answer> {
         okx::classify(reply)
+    }
+
+    fn first_queries(
+        &self,
+        connector: &dyn Connector,
+        case: &Value,
+        start: &Start,
+    ) -> Result<Vec<Query>> {
+        let transfers = text(case, "method")?.contains("transfer");
+        let limit = start.page_limit.unwrap_or(signing::PAGE);
+        Ok(start.queries(connector, |window| {
+            if transfers {
+                Query::transfers(None, window)
+            } else {
+                Query::account_fills(window, limit)
+            }
+        }))
     }
 
     fn sign(&self, request: &Value) -> Result<Value> {

@@ -14,6 +14,9 @@ use super::{Adapter, refused};
 /// The whole of an account's history.
 pub(super) const ALWAYS: Window = Window::new(UnixMillis(0), UnixMillis(4_102_444_800_000));
 
+/// Rows of a page where a case names no number.
+pub(super) const PAGE: u16 = 100;
+
 /// Where a list goes on, if anywhere.
 pub(super) fn place(text: Option<String>) -> Result<Option<Cursor>> {
     Ok(text.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose()?)
