@@ -13,7 +13,7 @@ use crate::json::{self, Object};
 /// be read.
 pub fn classify(reply: &Reply<'_>) -> Option<Answer> {
     let success = is_success(reply.status);
-    let refusal = Refusal::of(reply.body);
+    let refusal = Refusal::of(reply.body).filter(|refusal| !success || refusal.is_plain());
     let code = refusal.as_ref().and_then(|refusal| refusal.code);
     let kind = match (decided(reply.status), &refusal) {
         (Some(kind), _) => kind,
@@ -26,7 +26,8 @@ pub fn classify(reply: &Reply<'_>) -> Option<Answer> {
     Some(answer(reply, kind, code))
 }
 
-/// A refusal in the exchange's own words, in lower case.
+/// A refusal in the exchange's own words, in lower case; all of them may be
+/// missing.
 struct Refusal {
     word: String,
     code: Option<i64>,
@@ -52,7 +53,12 @@ impl Refusal {
         let code = object.get("code").and_then(|code| code.integer("code").ok());
         let code = code.filter(|code| *code != 0);
         let word = lower(&object, "error");
-        (!word.is_empty() || code.is_some()).then_some(Self { word, code, text, older: false })
+        Some(Self { word, code, text, older: false })
+    }
+
+    /// Whether it refuses whatever the status says.
+    fn is_plain(&self) -> bool {
+        self.older || !self.word.is_empty() || self.code.is_some()
     }
 
     fn kind(&self, status: u16) -> Kind {

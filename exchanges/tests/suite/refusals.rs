@@ -135,6 +135,12 @@ fn coinbase_may_refuse_without_a_known_word() {
     ] {
         assert_eq!(kind(coinbase::classify, status, body), Some(expected), "{status}");
     }
+    for body in [r#"{"message":"Missing required scopes"}"#, "{}"] {
+        assert_eq!(kind(coinbase::classify, 403, body), Some(Kind::Permission));
+        assert_eq!(kind(coinbase::classify, 200, body), None);
+    }
+    let late = r#"{"message":"request timestamp expired"}"#;
+    assert_eq!(kind(coinbase::classify, 401, late), Some(Kind::Clock));
     let closed = r#"{"error":"UNAVAILABLE","message":"Scheduled maintenance"}"#;
     assert_eq!(kind(coinbase::classify, 503, closed), Some(Kind::Maintenance));
 }
