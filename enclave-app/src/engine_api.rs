@@ -136,8 +136,8 @@ pub struct CheckedAccount {
 /// customer: it names the label and permissions, never a reply or a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountRefusal {
-    /// The key may do more than read.
-    #[error("account `{label}`: the key may do more than read; remove: {}", .remove.join(", "))]
+    /// The key may do more than read. The names go into the detail, which has room for them.
+    #[error("account `{label}`: the key may do more than read")]
     TooPowerful { label: String, remove: Vec<String> },
     /// The exchange does not accept the key.
     #[error("account `{label}`: the exchange refused the API key")]
