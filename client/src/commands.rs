@@ -130,9 +130,9 @@ async fn report(options: &cli::Report, output: Output) -> Result<(), ClientError
             .map(UnixMillis)
             .map_err(|_| usage("the time lies before 1970", "give a later --after"))?;
         tokio::time::timeout(*options.wait, wait_until(&saved, after, output)).await.map_err(
-            |_| ClientError::Unreachable {
+            |_| ClientError::Late {
                 what: "a complete poll at or after that time".to_owned(),
-                reason: "not in time; `perfagg status` shows why".to_owned(),
+                within: options.wait.to_string(),
             },
         )??;
     }
