@@ -19,12 +19,14 @@
 mod account;
 mod admission;
 mod ask;
+mod bookings;
 mod breaker;
 mod convert;
 mod limiter;
 mod market;
 mod marks;
 mod ping;
+mod plan;
 #[cfg(feature = "simulator")]
 pub mod scenario;
 #[cfg(test)]
@@ -35,7 +37,6 @@ mod transfers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use analytics::text::Name;
 use async_trait::async_trait;
@@ -55,27 +56,16 @@ use crate::engine_api::{
 use crate::portfolio::Portfolio;
 use crate::report;
 use crate::sessions::{Active, Session, Vault};
-use account::{Account, Cadence, Hand, Lease, Round};
+use account::{Account, Hand, Lease, Round};
 use ask::{AskError, Desk};
 use market::{Markets, PublicData};
+use plan::{Cadence, PLANS, Plan};
 
 /// Past this distance of an exchange's clock from ours nothing is signed: one of them is wrong.
 const CLOCK_DISTANCE_MS_MAX: u64 = 30_000;
-/// How often withdrawals are asked for: one call costs a tenth of an account's minute.
-const WITHDRAWALS_INTERVAL: Duration = Duration::from_hours(1);
-/// How often bank transfers are asked for: one call costs half of an account's minute.
-const FIAT_INTERVAL: Duration = Duration::from_hours(6);
-/// How often fills are looked for where nothing suggests any.
-const QUIET_INTERVAL: Duration = Duration::from_hours(1);
-/// How often an exchange's list of pairs is read for the sake of an asset it does not have.
-const UNLISTED_INTERVAL: Duration = Duration::from_hours(1);
 /// Portfolios remembered at once. Past it, those that nobody reads and that have the least
 /// history are forgotten: a new key costs nothing, a history cannot be made up.
 const PORTFOLIOS_MAX: usize = 10_000;
-
-/// What sessions may open here.
-const OFFERED: [(exchanges::Venue, exchanges::Market); 1] =
-    [(exchanges::Venue::Binance, exchanges::Market::Spot)];
 
 /// The engine behind the API.
 #[derive(Debug)]
@@ -134,9 +124,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Poller {
     /// Builds the engine; nothing is polled before a session starts.
     pub fn new(parts: EngineParts) -> Arc<Self> {
-        let offered: Vec<_> = OFFERED
-            .into_iter()
-            .filter(|(venue, _)| parts.deployment.serves(venue.name()))
+        let offered: Vec<_> = PLANS
+            .iter()
+            .filter(|plan| parts.deployment.serves(plan.venue.name()))
+            .map(|plan| (plan.venue, plan.market))
+            .filter(|(venue, market)| admits(&parts, *venue, *market))
             .collect();
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
@@ -342,12 +334,12 @@ impl Poller {
         held: &BTreeSet<String>,
         tick: UnixMillis,
     ) -> bool {
-        let mut venues = BTreeMap::new();
-        for lease in accounts.iter().filter_map(Account::newest) {
-            if let Some(of) = lease.session.accounts().get(lease.index) {
-                venues.insert((of.venue, of.market), self.markets.of(of.venue, of.market));
-            }
-        }
+        let venues: BTreeMap<_, _> = accounts
+            .iter()
+            .filter(|account| account.newest().is_some())
+            .map(|account| (account.plan().venue, account.plan().prices))
+            .map(|source| (source, self.markets.of(source.0, source.1)))
+            .collect();
         let (wanted, new) = {
             let mut portfolio = cell.portfolio();
             let wanted = portfolio.to_price(held);
@@ -405,18 +397,12 @@ impl Poller {
         expect(clippy::unused_self, reason = "a scenario has a cadence of its own")
     )]
     fn cadence(&self) -> Cadence {
-        // A scenario's hours last a second: everything is asked for in every round.
+        // A scenario's hours last a second.
         #[cfg(feature = "simulator")]
         if self.parts.scenario.is_some() {
-            let always = Duration::ZERO;
-            return Cadence { withdrawals: always, fiat: always, quiet: always, unlisted: always };
+            return Cadence::ALWAYS;
         }
-        Cadence {
-            withdrawals: WITHDRAWALS_INTERVAL,
-            fiat: FIAT_INTERVAL,
-            quiet: QUIET_INTERVAL,
-            unlisted: UNLISTED_INTERVAL,
-        }
+        Cadence::USUAL
     }
 }
 
@@ -428,6 +414,12 @@ fn minutes(parts: &EngineParts) -> u32 {
     }
     let _ = parts;
     1
+}
+
+/// Whether the image may reach every host of a market.
+fn admits(parts: &EngineParts, venue: exchanges::Venue, market: exchanges::Market) -> bool {
+    let admitted = |host: &&str| parts.image.hosts.iter().any(|it| it == host);
+    exchanges::connector(venue, market).is_some_and(|it| it.hosts().iter().all(admitted))
 }
 
 /// Takes joining accounts in; one that is polled already gets another lease.
@@ -486,14 +478,15 @@ impl Engine for Poller {
         let names = cell.portfolio().join(session.accounts(), session.started_at());
         for (index, (of, name)) in session.accounts().iter().zip(&names).enumerate() {
             let connector = exchanges::connector(of.venue, of.market);
-            if let (Some(connector), Some(name)) = (connector, name) {
+            let plan = Plan::of(of.venue, of.market);
+            if let (Some(connector), Some(plan), Some(name)) = (connector, plan, name) {
                 let lease = Lease {
                     session: Arc::clone(&session),
                     index,
                     ended: ended.clone(),
                     http: self.parts.egress.http(connector.hosts()),
                 };
-                lock(&cell.joining).push(Account::new(name.clone(), connector, lease));
+                lock(&cell.joining).push(Account::new(name.clone(), plan, connector, lease));
             }
         }
         let live = Live { cell: Arc::clone(&cell), names, ended };

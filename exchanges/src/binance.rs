@@ -68,6 +68,10 @@ impl Connector for Binance {
         }
     }
 
+    fn host(&self, query: &Query) -> &'static str {
+        routes::host(self.market, query)
+    }
+
     fn weight(&self, query: &Query) -> Weight {
         routes::weight(self.market, query)
     }

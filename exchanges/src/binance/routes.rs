@@ -143,6 +143,32 @@ pub(super) fn route(market: Market, query: &Query) -> Result<Route, ExchangeErro
     }
 }
 
+/// Which host is asked `query`.
+pub(super) const fn host(market: Market, query: &Query) -> &'static str {
+    match query {
+        Query::SystemStatus
+        | Query::Permissions
+        | Query::AccountIdentity
+        | Query::Deposits { .. }
+        | Query::Withdrawals { .. }
+        | Query::FiatOrders { .. } => API,
+        Query::ServerTime
+        | Query::Instruments
+        | Query::Prices { .. }
+        | Query::Ticker { .. }
+        | Query::Candles { .. }
+        | Query::Balances
+        | Query::Fills { .. }
+        | Query::FuturesBalances
+        | Query::Positions
+        | Query::Income { .. } => match market {
+            Market::Spot | Market::MarginCross | Market::MarginIsolated => API,
+            Market::UsdM => FAPI,
+            Market::CoinM => DAPI,
+        },
+    }
+}
+
 /// The same question has another path at each market.
 struct Paths {
     info: &'static str,
