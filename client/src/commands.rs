@@ -95,8 +95,12 @@ async fn connect(options: cli::Connect, output: Output) -> Result<(), ClientErro
     let service = demanded(options.service)?;
     let simulated = service.demands.simulated();
     let attested = Connection::open(&service.url).await?.attest(&service).await?;
+    // Before anything is opened that could not be kept.
+    let reserved = files::Reserved::new(&options.session_file)?;
     let (saved, opened) = attested.open_session(service, wanted, &portfolio).await?;
-    saved.save(&options.session_file)?;
+    saved.save(reserved)?;
+    // The enclave ends a session that nobody speaks for: its answer might have been lost.
+    saved.caller().await?.status().await?;
     output.result(&summary::Opened::new(&opened, simulated), summary::Opened::text)
 }
 

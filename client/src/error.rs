@@ -59,7 +59,9 @@ impl ClientError {
             }
             Self::Refused { code, detail, .. } => refusal_help(code, detail.as_deref()),
             Self::Unreachable { .. } => "check the address and the network, then try again".into(),
-            Self::Late { .. } => "`perfagg status` shows how far it is; give a longer --wait".into(),
+            Self::Late { .. } => {
+                "`perfagg status` shows how far it is; give a longer --wait".into()
+            }
             Self::Malformed => "use the `perfagg` of the same release as the enclave".into(),
             Self::Internal(_) => "this is a fault of perfagg; please report it".into(),
         }

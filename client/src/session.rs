@@ -194,7 +194,28 @@ impl Answer {
         if self.status.is_success() {
             return ClientError::not_verified("sealed reply", "the answer is not sealed");
         }
-        ClientError::of_body(&self.body)
+        // Only a sealed answer tells a customer what to do.
+        let mut error = ClientError::of_body(&self.body);
+        if let ClientError::Refused { detail, .. } = &mut error {
+            *detail = None;
+        }
+        error
+    }
+
+    /// The error that a peer names which nobody has verified: its words are not repeated.
+    pub(crate) fn unverified_refusal(&self) -> ClientError {
+        let body = ErrorBody::from_json(&self.body);
+        let code = body.as_ref().map_or("malformed", |body| body.code.code());
+        match body.as_ref().map(|body| body.code) {
+            Ok(Category::Unavailable) | Err(_) => {
+                ClientError::unreachable("a verifiable enclave", &format!("the answer is `{code}`"))
+            }
+            Ok(_) => ClientError::Refused {
+                code: code.to_owned(),
+                message: "by a service that is not verified".to_owned(),
+                detail: None,
+            },
+        }
     }
 }
 

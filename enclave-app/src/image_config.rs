@@ -34,6 +34,8 @@ pub struct ImageConfig {
 pub struct SessionLimits {
     pub max: usize,
     pub per_portfolio_max: usize,
+    /// Live sessions that read one account of an exchange, whosever portfolios they are.
+    pub per_account_max: usize,
 }
 
 /// How often exchanges are asked.
@@ -109,6 +111,7 @@ struct File {
 struct SessionsTable {
     max: u32,
     per_portfolio_max: u32,
+    per_account_max: u32,
 }
 
 #[derive(Deserialize)]
@@ -181,6 +184,11 @@ impl File {
                 per_portfolio_max: mistakes.size(
                     "sessions.per_portfolio_max",
                     self.sessions.per_portfolio_max,
+                    1..=64,
+                ),
+                per_account_max: mistakes.size(
+                    "sessions.per_account_max",
+                    self.sessions.per_account_max,
                     1..=64,
                 ),
             },

@@ -20,6 +20,7 @@ use protocol::time::UnixMillis;
 use rust_decimal::Decimal;
 use tokio_util::sync::CancellationToken;
 
+use super::MOMENT_MAX;
 use super::ask::{AskError, Desk, Signed, refuses_key};
 use super::bookings::Bookings;
 use super::convert::{Delivery, NotCarried};
@@ -31,7 +32,7 @@ use crate::egress::Http;
 use crate::sessions::{Active, Session, VaultError};
 pub(super) use holdings::Held;
 
-/// Permissions are read again after this long: customers can widen a key later.
+/// Permissions are read again after this long.
 const PERMISSIONS_AGE_MAX: Duration = Duration::from_hours(24);
 
 /// A session's right to read an account.
@@ -44,6 +45,21 @@ pub(super) struct Lease {
     pub(super) ended: CancellationToken,
     /// Connections of its own, gone with it: they carried its key.
     pub(super) http: Http,
+    /// When its key's permissions are read again: customers can widen a key later.
+    pub(super) permissions_at: UnixMillis,
+}
+
+impl Lease {
+    /// A right to read with a key that the opening of `session` has checked.
+    pub(super) fn new(
+        session: Arc<Session<Active>>,
+        index: usize,
+        ended: CancellationToken,
+        http: Http,
+    ) -> Self {
+        let permissions_at = session.started_at().saturating_add(PERMISSIONS_AGE_MAX);
+        Self { session, index, ended, http, permissions_at }
+    }
 }
 
 /// An account that is polled.
@@ -73,7 +89,6 @@ pub(super) struct Account {
     bookings: Bookings,
     /// When the slow lists are due again.
     due: BTreeMap<Movement, UnixMillis>,
-    permissions_at: UnixMillis,
 }
 
 /// What one round came to.
@@ -160,7 +175,6 @@ impl Account {
             transfers: Transfers::default(),
             bookings: Bookings::default(),
             due: BTreeMap::new(),
-            permissions_at: since.saturating_add(PERMISSIONS_AGE_MAX),
         };
         account.take(lease);
         account
@@ -169,7 +183,6 @@ impl Account {
     /// Another session reads the same account.
     pub(super) fn join(&mut self, other: Self) {
         for lease in other.leases {
-            self.permissions_at = lease.session.started_at().saturating_add(PERMISSIONS_AGE_MAX);
             self.take(lease);
         }
     }
@@ -266,6 +279,9 @@ impl Account {
         let mut context = hand.public.context(hand.desk, None).await?;
         let asked_at = hand.desk.clock.now();
         let held = self.holdings(hand, &context).await?;
+        if hand.desk.clock.now().since(hand.tick) > MOMENT_MAX {
+            return Err(Incomplete::TooSlow);
+        }
         if self.assets.keys().any(|asset| !context.knows_asset(asset)) {
             context = hand.public.context(hand.desk, Some(hand.cadence.unlisted)).await?;
         }
@@ -287,7 +303,7 @@ impl Account {
 
     async fn check_permissions(&mut self, hand: Hand<'_>) -> Result<(), Incomplete> {
         let now = hand.desk.clock.now();
-        if now < self.permissions_at {
+        if self.newest().is_none_or(|lease| now < lease.permissions_at) {
             return Ok(());
         }
         let facts = self.ask(hand, Query::Permissions, &Context::default()).await?;
@@ -298,7 +314,9 @@ impl Account {
             .ok_or(ExchangeError::Malformed { field: "permissions" })
             .and_then(|permissions| Ok(permissions.confirm()?))
             .map_err(AskError::from)?;
-        self.permissions_at = now.saturating_add(PERMISSIONS_AGE_MAX);
+        if let Some(lease) = self.leases.last_mut() {
+            lease.permissions_at = now.saturating_add(PERMISSIONS_AGE_MAX);
+        }
         Ok(())
     }
 
