@@ -33,6 +33,7 @@ use crate::result::{AssetLine, Flag, Portfolio, Reason, Reasons, ResultSet, Unpr
 use crate::returns::{Failure, returns};
 use crate::risk::risk;
 use crate::scope::scope;
+use crate::text::Name;
 use crate::time::Timestamp;
 use crate::transfer::matched;
 use crate::valuation::{Valuation, add_in_transit, value};
@@ -85,6 +86,13 @@ impl Engine {
     /// An error leaves the engine as it was, but for a count.
     pub fn feed(&mut self, event: &Event) -> Result<Fed, FeedError> {
         self.ledger.feed(event)
+    }
+
+    /// Takes an account's last closing back, as if it had stayed: polls of its
+    /// absence are no valuations, and what happened in it is performance.
+    /// `false` if the account is open or unknown.
+    pub fn reopen(&mut self, account: &Name) -> bool {
+        self.ledger.reopen(account)
     }
 
     /// The newest delivery so far: the earliest time a result can be asked

@@ -180,6 +180,17 @@ impl Ledger {
         Ok(Fed::Accepted)
     }
 
+    /// Takes an account's last closing back; `false` if it is open.
+    pub(crate) fn reopen(&mut self, name: &Name) -> bool {
+        let account = self.accounts.find(name.as_str());
+        let Some(changes) = account.and_then(|account| self.changes.get_mut(&account)) else {
+            return false;
+        };
+        let closed = changes.pop_if(|last| !last.open).is_some();
+        self.change_count -= usize::from(closed);
+        closed
+    }
+
     fn snapshot(&mut self, stamp: Stamp, event: &SnapshotEvent) -> Result<Fed, FeedError> {
         let account = self.account(&event.account)?;
         let entries = event.balances.len() + event.positions.len();

@@ -50,6 +50,10 @@ impl<K> Names<K> {
         Some(id)
     }
 
+    pub(crate) fn find(&self, name: &str) -> Option<Id<K>> {
+        self.ids.get(name).copied()
+    }
+
     pub(crate) fn name(&self, id: Id<K>) -> &str {
         usize::try_from(id.place).ok().and_then(|at| self.list.get(at)).map_or("", |name| name)
     }

@@ -51,7 +51,7 @@ impl Connection {
         let path = format!("/attestation?nonce={}", to_hex(&nonce));
         let answer = self.http.call(Method::GET, &path, HeaderMap::new(), Vec::new()).await?;
         if !answer.status.is_success() {
-            return Err(answer.refusal());
+            return Err(answer.unverified_refusal());
         }
         let reply = AttestationReply::from_json(&answer.body).map_err(|_| {
             ClientError::not_verified(

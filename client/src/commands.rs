@@ -95,8 +95,12 @@ async fn connect(options: cli::Connect, output: Output) -> Result<(), ClientErro
     let service = demanded(options.service)?;
     let simulated = service.demands.simulated();
     let attested = Connection::open(&service.url).await?.attest(&service).await?;
+    // Before anything is opened that could not be kept.
+    let reserved = files::Reserved::new(&options.session_file)?;
     let (saved, opened) = attested.open_session(service, wanted, &portfolio).await?;
-    saved.save(&options.session_file)?;
+    saved.save(reserved)?;
+    // The enclave ends a session that nobody speaks for: its answer might have been lost.
+    saved.caller().await?.status().await?;
     output.result(&summary::Opened::new(&opened, simulated), summary::Opened::text)
 }
 
@@ -130,9 +134,9 @@ async fn report(options: &cli::Report, output: Output) -> Result<(), ClientError
             .map(UnixMillis)
             .map_err(|_| usage("the time lies before 1970", "give a later --after"))?;
         tokio::time::timeout(*options.wait, wait_until(&saved, after, output)).await.map_err(
-            |_| ClientError::Unreachable {
+            |_| ClientError::Late {
                 what: "a complete poll at or after that time".to_owned(),
-                reason: "not in time; `perfagg status` shows why".to_owned(),
+                within: options.wait.to_string(),
             },
         )??;
     }

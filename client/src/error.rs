@@ -1,7 +1,7 @@
 //! What can go wrong for a customer, and who must act.
 //!
 //! The exit codes are a contract with scripts: 2 usage, 3 not verified,
-//! 4 refused, 5 unreachable; 1 is a fault of this program.
+//! 4 refused, 5 not served: unreachable, too late or malformed; 1 is a fault of this program.
 
 use protocol::attestation::AttestationError;
 use protocol::category::Category;
@@ -26,6 +26,12 @@ pub enum ClientError {
     /// Nobody answered, or not in time, or not in HTTP.
     #[error("{what} cannot be reached: {reason}")]
     Unreachable { what: String, reason: String },
+    /// Everybody answered, and what was waited for did not happen.
+    #[error("{what} did not happen in {within}")]
+    Late { what: String, within: String },
+    /// The enclave answered with something else than `docs/api.md` says.
+    #[error("the enclave's answer is malformed")]
+    Malformed,
     /// A fault of this program or of this machine.
     #[error("{0}")]
     Internal(String),
@@ -38,7 +44,7 @@ impl ClientError {
             Self::Usage { .. } => 2,
             Self::Document { .. } | Self::NotVerified { .. } => 3,
             Self::Refused { .. } => 4,
-            Self::Unreachable { .. } => 5,
+            Self::Unreachable { .. } | Self::Late { .. } | Self::Malformed => 5,
             Self::Internal(_) => 1,
         }
     }
@@ -53,6 +59,10 @@ impl ClientError {
             }
             Self::Refused { code, detail, .. } => refusal_help(code, detail.as_deref()),
             Self::Unreachable { .. } => "check the address and the network, then try again".into(),
+            Self::Late { .. } => {
+                "`perfagg status` shows how far it is; give a longer --wait".into()
+            }
+            Self::Malformed => "use the `perfagg` of the same release as the enclave".into(),
             Self::Internal(_) => "this is a fault of perfagg; please report it".into(),
         }
     }
@@ -100,6 +110,8 @@ fn refusal_help(code: &str, detail: Option<&str>) -> String {
     } else if code == Category::Replayed.code() {
         "this envelope was submitted before: run `perfagg connect` again, which seals a new one"
             .into()
+    } else if code == Category::NotFound.code() {
+        "there is nothing to report yet: ask again after the next poll, or with --after".into()
     } else {
         "docs/errors.md lists the codes and who must act".into()
     }

@@ -45,6 +45,37 @@ pub fn create_secret(path: &Path, bytes: &[u8]) -> Result<(), ClientError> {
         .map_err(|error| cannot("write", path, &error))
 }
 
+/// A new file that is empty so far, and gone again unless it is filled.
+#[derive(Debug)]
+pub struct Reserved {
+    path: PathBuf,
+    filled: bool,
+}
+
+impl Reserved {
+    /// Makes the file, readable by its owner alone; refuses to replace one.
+    pub fn new(path: &Path) -> Result<Self, ClientError> {
+        create_secret(path, b"")?;
+        Ok(Self { path: path.to_owned(), filled: false })
+    }
+
+    /// Writes what it was made for.
+    pub fn fill(mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        replace(&self.path, bytes, 0o600)?;
+        self.filled = true;
+        Ok(())
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !self.filled {
+            // Nothing was in it; left behind it would only be in the way.
+            drop(std::fs::remove_file(&self.path));
+        }
+    }
+}
+
 /// Replaces a file as a whole: a reader sees the old bytes or the new ones.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError> {
     let mut next = PathBuf::from(path).into_os_string();
@@ -105,6 +136,19 @@ mod tests {
         create_secret(&path, b"first").unwrap();
         assert_eq!(create_secret(&path, b"second").unwrap_err().exit_code(), 2);
         assert_eq!(read(&path, 16).unwrap(), b"first");
+    }
+
+    #[test]
+    fn a_reserved_file_is_filled_or_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("session");
+        drop(Reserved::new(&path).unwrap());
+        assert!(!path.exists());
+        let reserved = Reserved::new(&path).unwrap();
+        assert_eq!(Reserved::new(&path).unwrap_err().exit_code(), 2);
+        reserved.fill(b"keys").unwrap();
+        assert_eq!(read_secret(&path, 16).unwrap().as_slice(), b"keys");
+        assert_eq!(Reserved::new(&dir.path().join("no/where")).unwrap_err().exit_code(), 2);
     }
 
     #[test]

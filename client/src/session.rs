@@ -67,7 +67,7 @@ impl Attested {
         if answer.status != StatusCode::CREATED {
             return Err(ClientError::of_body(&body));
         }
-        let opened = OpenedSession::from_json(&body).map_err(|_| malformed())?;
+        let opened = OpenedSession::from_json(&body).map_err(|_| ClientError::Malformed)?;
         let saved = SavedSession {
             id: opened.session_id.clone(),
             key_id: key_id.0,
@@ -107,7 +107,7 @@ impl Caller<'_> {
     /// How the session is doing.
     pub async fn status(&mut self) -> Result<SessionStatus, ClientError> {
         let body = self.call(Method::GET, "/v1/session").await?;
-        SessionStatus::from_json(&body).map_err(|_| malformed())
+        SessionStatus::from_json(&body).map_err(|_| ClientError::Malformed)
     }
 
     /// The bytes of the signed report; not yet verified.
@@ -119,7 +119,7 @@ impl Caller<'_> {
     /// Ends the session; the enclave has wiped its keys when this returns.
     pub async fn revoke(&mut self) -> Result<Ended, ClientError> {
         let body = self.call(Method::DELETE, "/v1/session").await?;
-        Ended::from_json(&body).map_err(|_| malformed())
+        Ended::from_json(&body).map_err(|_| ClientError::Malformed)
     }
 
     async fn call(
@@ -165,7 +165,7 @@ impl Context<'_> {
         if !answer.sealed {
             return Err(answer.refusal());
         }
-        let sealed = SealedReply::from_json(&answer.body).map_err(|_| malformed())?;
+        let sealed = SealedReply::from_json(&answer.body).map_err(|_| ClientError::Malformed)?;
         let open = |request_nonce| {
             let context = ReplyContext {
                 key_id: &self.key_id,
@@ -194,13 +194,34 @@ impl Answer {
         if self.status.is_success() {
             return ClientError::not_verified("sealed reply", "the answer is not sealed");
         }
-        ClientError::of_body(&self.body)
+        // Only a sealed answer tells a customer what to do.
+        let mut error = ClientError::of_body(&self.body);
+        if let ClientError::Refused { detail, .. } = &mut error {
+            *detail = None;
+        }
+        error
+    }
+
+    /// The error that a peer names which nobody has verified: its words are not repeated.
+    pub(crate) fn unverified_refusal(&self) -> ClientError {
+        let body = ErrorBody::from_json(&self.body);
+        let code = body.as_ref().map_or("malformed", |body| body.code.code());
+        match body.as_ref().map(|body| body.code) {
+            Ok(Category::Unavailable) | Err(_) => {
+                ClientError::unreachable("a verifiable enclave", &format!("the answer is `{code}`"))
+            }
+            Ok(_) => ClientError::Refused {
+                code: code.to_owned(),
+                message: "by a service that is not verified".to_owned(),
+                detail: None,
+            },
+        }
     }
 }
 
 impl ClientError {
     fn of_body(body: &[u8]) -> Self {
-        let Ok(body) = ErrorBody::from_json(body) else { return malformed() };
+        let Ok(body) = ErrorBody::from_json(body) else { return Self::Malformed };
         if body.code == Category::Unavailable {
             return Self::unreachable("the service behind the enclave", &body.message);
         }
@@ -214,8 +235,4 @@ impl ClientError {
         });
         Self::Refused { code: body.code.code().to_owned(), message: body.message, detail }
     }
-}
-
-fn malformed() -> ClientError {
-    ClientError::unreachable("an enclave", "the answer is malformed")
 }

@@ -73,8 +73,12 @@ impl Drop for File {
 }
 
 impl SavedSession {
-    /// Writes a new file that only its owner may read.
-    pub fn save(&self, path: &Path) -> Result<(), ClientError> {
+    /// Fills the file that was reserved for it.
+    pub fn save(&self, file: files::Reserved) -> Result<(), ClientError> {
+        file.fill(&self.to_json()?)
+    }
+
+    fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let service = &self.service;
         let file = File {
             v: 1,
@@ -102,11 +106,9 @@ impl SavedSession {
                 Clock::Scenario(url) => Some(url.clone()),
             },
         };
-        let json = Zeroizing::new(
-            serde_json::to_vec(&file)
-                .map_err(|_| ClientError::Internal("the session cannot be written".into()))?,
-        );
-        files::create_secret(path, &json)
+        serde_json::to_vec(&file)
+            .map(Zeroizing::new)
+            .map_err(|_| ClientError::Internal("the session cannot be written".into()))
     }
 
     /// Reads the file that [`save`](Self::save) wrote.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::counters::{Counters, Event};
 use crate::engine_api::{Pae, Signer, SignerBusy};
 use crate::keys::Keys;
-use crate::nsm::{AttestRequest, Module, NsmError, TrustAnchor};
+use crate::nsm::{AttestRequest, Module, NsmError, Share, TrustAnchor};
 
 /// What a document was made for. Documents of one purpose are refused for
 /// every other.
@@ -84,7 +84,11 @@ impl Notary {
             user_data: Some(user_data.encode()?),
             public_key: Some(self.keys.encryption_public().as_bytes().to_vec()),
         };
-        let made = self.module.attest(request).await;
+        let share = match purpose {
+            Purpose::Session => Share::Public,
+            Purpose::Report => Share::Reports,
+        };
+        let made = self.module.attest(request, share).await;
         self.counters.count(match made {
             Ok(_) => Event::DocumentMade,
             Err(_) => Event::DocumentRefused,
@@ -141,7 +145,7 @@ pub fn timestamp_of(document: &[u8]) -> Result<UnixMillis, NsmError> {
 
 /// The current time of the module, from a document made for nothing else.
 pub async fn time_of(module: &Module) -> Result<UnixMillis, NsmError> {
-    timestamp_of(&module.attest(AttestRequest::default()).await?)
+    timestamp_of(&module.attest(AttestRequest::default(), Share::Clock).await?)
 }
 
 /// A CBOR byte string of any length.

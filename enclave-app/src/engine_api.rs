@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use exchanges::{Market, ReadOnlyKey, Venue};
 use protocol::category::Category;
 use protocol::key_bundle::{Deployment, KeyBundle};
+use protocol::portfolio::PortfolioId;
 use protocol::session::{ErrorDetail, Identity, Permission};
 use protocol::time::UnixMillis;
 #[cfg(feature = "simulator")]
@@ -52,8 +53,11 @@ pub trait Engine: Send + Sync + Debug {
         accounts: &[OpenedAccount],
     ) -> Result<Vec<CheckedAccount>, AccountRefusal>;
 
+    /// Whether `portfolio` is new or counts in `base` already.
+    fn counts_in(&self, portfolio: &PortfolioId, base: &str) -> Result<(), StartRefusal>;
+
     /// Begins to poll `session`. Returns at once.
-    fn start(&self, session: Arc<Session<Active>>);
+    fn start(&self, session: Arc<Session<Active>>) -> Result<(), StartRefusal>;
 
     /// Ends polling of `session` and forgets what is kept under it. Called
     /// after its vault was wiped; a poll under way finds the vault empty.
@@ -136,8 +140,8 @@ pub struct CheckedAccount {
 /// customer: it names the label and permissions, never a reply or a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountRefusal {
-    /// The key may do more than read.
-    #[error("account `{label}`: the key may do more than read; remove: {}", .remove.join(", "))]
+    /// The key may do more than read. The names go into the detail, which has room for them.
+    #[error("account `{label}`: the key may do more than read")]
     TooPowerful { label: String, remove: Vec<String> },
     /// The exchange does not accept the key.
     #[error("account `{label}`: the exchange refused the API key")]
@@ -190,6 +194,17 @@ impl AccountRefusal {
         };
         Some(ErrorDetail { account: label.clone(), remove })
     }
+}
+
+/// Why a session cannot be polled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartRefusal {
+    /// One portfolio has one history, in one currency.
+    #[error("this portfolio counts in {base}; open it with that base currency")]
+    OtherBase { base: String },
+    /// The analytics cannot count in this currency.
+    #[error("this base currency cannot be counted in")]
+    Uncounted,
 }
 
 /// Polling of one session at one moment.

@@ -14,7 +14,6 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use protocol::encoding::from_base64_array;
 use serde::Deserialize;
 
 use crate::limits::IMAGE_CONFIG_LEN_MAX;
@@ -24,8 +23,6 @@ use crate::limits::IMAGE_CONFIG_LEN_MAX;
 pub struct ImageConfig {
     /// Every host the enclave may reach, on port 443.
     pub hosts: Vec<String>,
-    /// Ed25519 keys that sign releases.
-    pub release_keys: Vec<[u8; 32]>,
     pub sessions: SessionLimits,
     pub polling: Polling,
     pub firewall: Firewall,
@@ -37,6 +34,8 @@ pub struct ImageConfig {
 pub struct SessionLimits {
     pub max: usize,
     pub per_portfolio_max: usize,
+    /// Live sessions that read one account of an exchange, whosever portfolios they are.
+    pub per_account_max: usize,
 }
 
 /// How often exchanges are asked.
@@ -101,7 +100,6 @@ impl ImageConfig {
 struct File {
     v: u32,
     hosts: Vec<String>,
-    release_keys: Vec<String>,
     sessions: SessionsTable,
     polling: PollingTable,
     firewall: FirewallTable,
@@ -113,6 +111,7 @@ struct File {
 struct SessionsTable {
     max: u32,
     per_portfolio_max: u32,
+    per_account_max: u32,
 }
 
 #[derive(Deserialize)]
@@ -178,21 +177,18 @@ impl File {
                 mistakes.0.push(format!("`hosts[{index}]` is no plain host name, or is repeated"));
             }
         }
-        let mut release_keys = Vec::with_capacity(self.release_keys.len());
-        for (index, key) in self.release_keys.iter().enumerate() {
-            match from_base64_array(key) {
-                Ok(key) => release_keys.push(key),
-                Err(_) => mistakes.0.push(format!("`release_keys[{index}]` is not 32 bytes")),
-            }
-        }
         let config = ImageConfig {
             hosts: self.hosts,
-            release_keys,
             sessions: SessionLimits {
                 max: mistakes.size("sessions.max", self.sessions.max, 1..=100_000),
                 per_portfolio_max: mistakes.size(
                     "sessions.per_portfolio_max",
                     self.sessions.per_portfolio_max,
+                    1..=64,
+                ),
+                per_account_max: mistakes.size(
+                    "sessions.per_account_max",
+                    self.sessions.per_account_max,
                     1..=64,
                 ),
             },

@@ -104,5 +104,9 @@ pub const SESSION_REQUESTS_PER_MIN: u32 = 240;
 /// Requests of one session at once.
 pub const SESSION_BURST: u32 = 60;
 
+/// How soon somebody must speak for a session after its opening. The answer may
+/// have been lost on the way, and nobody could end the session then.
+pub const CONFIRM_WITHIN: Duration = Duration::from_mins(1);
+
 /// The backstop behind the expiry timer.
 pub const SWEEP_INTERVAL: Duration = Duration::from_hours(1);

@@ -100,7 +100,21 @@ pub trait Nsm: Send + Sync + Debug {
 pub struct Module {
     nsm: Arc<dyn Nsm>,
     turns: Arc<Semaphore>,
+    /// For whoever asks.
     documents: DefaultDirectRateLimiter,
+    /// For reports, which only sessions may ask for.
+    reports: DefaultDirectRateLimiter,
+}
+
+/// Out of whose share a document is made: strangers cannot spend that of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Whoever asks.
+    Public,
+    /// Reports.
+    Reports,
+    /// Our own clock, which nobody can make ask.
+    Clock,
 }
 
 impl Module {
@@ -110,12 +124,20 @@ impl Module {
             nsm,
             turns: Arc::new(Semaphore::new(NSM_PERMITS)),
             documents: RateLimiter::direct(quota),
+            reports: RateLimiter::direct(quota),
         }
     }
 
-    /// A document; [`NsmError::Busy`] past the rate.
-    pub async fn attest(&self, request: AttestRequest) -> Result<Vec<u8>, NsmError> {
-        self.documents.check().map_err(|_| NsmError::Busy)?;
+    /// A document; [`NsmError::Busy`] past the rate of its share.
+    pub async fn attest(&self, request: AttestRequest, share: Share) -> Result<Vec<u8>, NsmError> {
+        let room = match share {
+            Share::Public => self.documents.check().is_ok(),
+            Share::Reports => self.reports.check().is_ok(),
+            Share::Clock => true,
+        };
+        if !room {
+            return Err(NsmError::Busy);
+        }
         let document = self.ask(move |nsm| nsm.attest(&request)).await?;
         if document.is_empty() || document.len() > NSM_DOCUMENT_LEN_MAX {
             return Err(NsmError::Unexpected);
@@ -291,12 +313,19 @@ mod tests {
     async fn documents_are_made_at_a_bounded_rate() {
         let module = module(Bank::new([1; 48]));
         let mut made = 0;
-        while module.attest(AttestRequest::default()).await.is_ok() {
+        while module.attest(AttestRequest::default(), Share::Public).await.is_ok() {
             made += 1;
             assert!(made <= 10, "never refused");
         }
         assert!(made >= 3);
-        assert_eq!(module.attest(AttestRequest::default()).await, Err(NsmError::Busy));
+        assert_eq!(
+            module.attest(AttestRequest::default(), Share::Public).await,
+            Err(NsmError::Busy)
+        );
+        // Strangers spend their own share only.
+        for share in [Share::Reports, Share::Clock] {
+            assert!(module.attest(AttestRequest::default(), share).await.is_ok());
+        }
     }
 
     #[tokio::test]

@@ -19,12 +19,14 @@
 mod account;
 mod admission;
 mod ask;
+mod bookings;
 mod breaker;
 mod convert;
 mod limiter;
 mod market;
 mod marks;
 mod ping;
+mod plan;
 #[cfg(feature = "simulator")]
 pub mod scenario;
 #[cfg(test)]
@@ -32,7 +34,7 @@ pub mod scenario;
 mod tests;
 mod transfers;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -50,32 +52,24 @@ use tracing::{info, warn};
 
 use crate::engine_api::{
     AccountRefusal, AccountStatus, CheckedAccount, Engine, EngineParts, EngineStatus,
-    OpenedAccount, ReportRefusal,
+    OpenedAccount, ReportRefusal, StartRefusal,
 };
 use crate::portfolio::Portfolio;
 use crate::report;
 use crate::sessions::{Active, Session, Vault};
-use account::{Account, Cadence, Hand, Lease, Round};
+use account::{Account, Hand, Lease, Round};
 use ask::{AskError, Desk};
 use market::{Markets, PublicData};
+use plan::{Cadence, PLANS, Plan};
 
 /// Past this distance of an exchange's clock from ours nothing is signed: one of them is wrong.
 const CLOCK_DISTANCE_MS_MAX: u64 = 30_000;
-/// How often withdrawals are asked for: one call costs a tenth of an account's minute.
-const WITHDRAWALS_INTERVAL: Duration = Duration::from_hours(1);
-/// How often bank transfers are asked for: one call costs half of an account's minute.
-const FIAT_INTERVAL: Duration = Duration::from_hours(6);
-/// How often fills are looked for where nothing suggests any.
-const QUIET_INTERVAL: Duration = Duration::from_hours(1);
-/// How often an exchange's list of pairs is read for the sake of an asset it does not have.
-const UNLISTED_INTERVAL: Duration = Duration::from_hours(1);
+/// How long after a round's time its balances and prices may be read. What is read later is not
+/// that time's: the round is then no valuation.
+const MOMENT_MAX: Duration = Duration::from_secs(30);
 /// Portfolios remembered at once. Past it, those that nobody reads and that have the least
 /// history are forgotten: a new key costs nothing, a history cannot be made up.
 const PORTFOLIOS_MAX: usize = 10_000;
-
-/// What sessions may open here.
-const OFFERED: [(exchanges::Venue, exchanges::Market); 1] =
-    [(exchanges::Venue::Binance, exchanges::Market::Spot)];
 
 /// The engine behind the API.
 #[derive(Debug)]
@@ -93,8 +87,11 @@ pub struct Poller {
     rounds: scenario::Rounds,
 }
 
-/// By owner and base currency.
-type Portfolios = HashMap<(PortfolioId, String), Arc<Cell>>;
+/// By owner.
+type Portfolios = HashMap<PortfolioId, Arc<Cell>>;
+
+/// The last prices of one source.
+type Quotes<'a> = (&'a PublicData, Result<Vec<market::Prices>, AskError>);
 
 /// A portfolio and its task.
 #[derive(Debug)]
@@ -134,9 +131,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Poller {
     /// Builds the engine; nothing is polled before a session starts.
     pub fn new(parts: EngineParts) -> Arc<Self> {
-        let offered: Vec<_> = OFFERED
-            .into_iter()
-            .filter(|(venue, _)| parts.deployment.serves(venue.name()))
+        let offered: Vec<_> = PLANS
+            .iter()
+            .filter(|plan| parts.deployment.serves(plan.venue.name()))
+            .map(|plan| (plan.venue, plan.market))
+            .filter(|(venue, market)| admits(&parts, *venue, *market))
             .collect();
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
@@ -174,12 +173,14 @@ impl Poller {
         self.stop.cancel();
     }
 
-    /// The portfolio of a session, made if this is its first.
-    fn cell(&self, session: &Session<Active>) -> Option<Arc<Cell>> {
-        let key = (session.portfolio_id(), session.base_currency().to_owned());
+    /// The portfolio of a session, made if this is its first. One key has one portfolio and one
+    /// history: another base currency would begin a second one beside it.
+    fn cell(&self, session: &Session<Active>) -> Result<Arc<Cell>, StartRefusal> {
+        let id = session.portfolio_id();
         let mut portfolios = lock(&self.portfolios);
-        if let Some(cell) = portfolios.get(&key) {
-            return Some(Arc::clone(cell));
+        if let Some(cell) = portfolios.get(&id) {
+            counts_in(cell, session.base_currency())?;
+            return Ok(Arc::clone(cell));
         }
         let portfolio = Portfolio::begin(
             *session.portfolio_key(),
@@ -187,7 +188,7 @@ impl Poller {
             session.started_at(),
             self.parts.image.polling.interval,
         )
-        .ok()?;
+        .map_err(|_| StartRefusal::Uncounted)?;
         let cell = Arc::new(Cell {
             number: self.numbers.fetch_add(1, Ordering::Relaxed),
             portfolio: Mutex::new(portfolio),
@@ -196,11 +197,11 @@ impl Poller {
             changed: Notify::new(),
         });
         make_room(&mut portfolios, PORTFOLIOS_MAX);
-        portfolios.insert(key, Arc::clone(&cell));
-        Some(cell)
+        portfolios.insert(id, Arc::clone(&cell));
+        Ok(cell)
     }
 
-    fn begin(&self, cell: &Arc<Cell>) {
+    fn begin(&self, cell: &Arc<Cell>, since: UnixMillis) {
         let mut running = lock(&cell.running);
         if *running {
             cell.changed.notify_one();
@@ -213,16 +214,16 @@ impl Poller {
         self.parts.tasks.spawn(async move {
             tokio::select! {
                 () = poller.stop.cancelled() => {}
-                () = poller.poll(&cell) => {}
+                () = poller.poll(&cell, since) => {}
             }
         });
     }
 
-    /// Polls one portfolio until nobody is left.
-    async fn poll(&self, cell: &Cell) {
+    /// Polls one portfolio until nobody is left; the first session began at `since`.
+    async fn poll(&self, cell: &Cell, since: UnixMillis) {
         let clock = &self.parts.clock;
         let mut accounts: Vec<Account> = Vec::new();
-        let mut next = cell.portfolio().first_round(clock.now());
+        let mut next = cell.portfolio().first_round(since);
         loop {
             tokio::select! {
                 () = clock.until(next) => {}
@@ -270,10 +271,14 @@ impl Poller {
     }
 
     async fn round(&self, cell: &Cell, accounts: &mut [Account], tick: UnixMillis) {
+        let read = accounts.iter().filter(|account| account.newest().is_some());
+        let sources = read.map(|account| (account.plan().venue, account.plan().prices)).collect();
+        let quotes = self.quotes(sources);
         let rounds = accounts.iter_mut().map(|account| self.account_round(account, tick));
-        let rounds: Vec<Option<Round>> = join_all(rounds).await;
+        // Side by side: what is held and what it is worth are of one moment.
+        let (quotes, rounds) = tokio::join!(quotes, join_all(rounds));
         let held: BTreeSet<String> = accounts.iter().flat_map(Account::assets).cloned().collect();
-        let mut complete = self.feed_prices(cell, accounts, &held, tick).await;
+        let mut complete = self.feed_prices(cell, quotes, &held, tick);
 
         let now = self.parts.clock.now();
         let mut portfolio = cell.portfolio();
@@ -333,30 +338,36 @@ impl Poller {
         }
     }
 
-    /// Prices of everything held, against each other and the pivots. For an asset that is new,
-    /// those of the rounds before as well: a fill may have happened under them.
-    async fn feed_prices(
+    /// The last prices of every source that the accounts are valued by.
+    async fn quotes(
+        &self,
+        sources: BTreeSet<(exchanges::Venue, exchanges::Market)>,
+    ) -> Vec<Quotes<'_>> {
+        let sources =
+            sources.into_iter().filter_map(|(venue, market)| self.markets.of(venue, market));
+        let ask = |data| async move {
+            let patience = self.parts.image.polling.interval / 5 * 4;
+            let asked = tokio::time::timeout(patience, self.prices_of(data)).await;
+            (data, asked.unwrap_or(Err(AskError::CircuitOpen)))
+        };
+        join_all(sources.chain(&self.markets.reference).map(ask)).await
+    }
+
+    /// Feeds prices of everything held, against each other and the pivots. For an asset that is
+    /// new, those of the rounds before as well: a fill may have happened under them.
+    fn feed_prices(
         &self,
         cell: &Cell,
-        accounts: &[Account],
+        quotes: Vec<Quotes<'_>>,
         held: &BTreeSet<String>,
         tick: UnixMillis,
     ) -> bool {
-        let mut venues = BTreeMap::new();
-        for lease in accounts.iter().filter_map(Account::newest) {
-            if let Some(of) = lease.session.accounts().get(lease.index) {
-                venues.insert((of.venue, of.market), self.markets.of(of.venue, of.market));
-            }
-        }
-        let (wanted, new) = {
-            let mut portfolio = cell.portfolio();
-            let wanted = portfolio.to_price(held);
-            let new = portfolio.newly_priced(&wanted);
-            (wanted, new)
-        };
+        let mut portfolio = cell.portfolio();
+        let wanted = portfolio.to_price(held);
+        let new = portfolio.newly_priced(&wanted);
         let mut complete = true;
-        for data in venues.into_values().flatten().chain(&self.markets.reference) {
-            let prices = match self.prices_of(data).await {
+        for (data, prices) in quotes {
+            let prices = match prices {
                 Ok(prices) => prices,
                 Err(error) => {
                     warn!(category = error.category().code(), "no prices for a round");
@@ -366,8 +377,12 @@ impl Poller {
             };
             let seen = self.parts.clock.now().max(tick);
             let last = prices.len().saturating_sub(1);
-            let mut portfolio = cell.portfolio();
             for (index, round) in prices.iter().enumerate() {
+                // Whoever slows the road down must not choose the moment of a valuation.
+                if round.at.since(tick) > MOMENT_MAX {
+                    complete = false;
+                    continue;
+                }
                 let relevant = |price: &&Price| {
                     let first = new.contains(&price.base) || new.contains(&price.quote);
                     wanted.contains(&price.base)
@@ -405,18 +420,12 @@ impl Poller {
         expect(clippy::unused_self, reason = "a scenario has a cadence of its own")
     )]
     fn cadence(&self) -> Cadence {
-        // A scenario's hours last a second: everything is asked for in every round.
+        // A scenario's hours last a second.
         #[cfg(feature = "simulator")]
         if self.parts.scenario.is_some() {
-            let always = Duration::ZERO;
-            return Cadence { withdrawals: always, fiat: always, quiet: always, unlisted: always };
+            return Cadence::ALWAYS;
         }
-        Cadence {
-            withdrawals: WITHDRAWALS_INTERVAL,
-            fiat: FIAT_INTERVAL,
-            quiet: QUIET_INTERVAL,
-            unlisted: UNLISTED_INTERVAL,
-        }
+        Cadence::USUAL
     }
 }
 
@@ -428,6 +437,21 @@ fn minutes(parts: &EngineParts) -> u32 {
     }
     let _ = parts;
     1
+}
+
+fn counts_in(cell: &Cell, base: &str) -> Result<(), StartRefusal> {
+    let portfolio = cell.portfolio();
+    if portfolio.base_currency == base {
+        Ok(())
+    } else {
+        Err(StartRefusal::OtherBase { base: portfolio.base_currency.clone() })
+    }
+}
+
+/// Whether the image may reach every host of a market.
+fn admits(parts: &EngineParts, venue: exchanges::Venue, market: exchanges::Market) -> bool {
+    let admitted = |host: &&str| parts.image.hosts.iter().any(|it| it == host);
+    exchanges::connector(venue, market).is_some_and(|it| it.hosts().iter().all(admitted))
 }
 
 /// Takes joining accounts in; one that is polled already gets another lease.
@@ -450,7 +474,7 @@ fn make_room(portfolios: &mut Portfolios, max: usize) {
         .iter()
         .filter(|(_, cell)| Arc::strong_count(cell) == 1)
         .min_by_key(|(_, cell)| cell.portfolio().rounds_complete())
-        .map(|(key, _)| key.clone());
+        .map(|(key, _)| *key);
     if let Some(key) = least {
         portfolios.remove(&key);
         warn!("too many portfolios; the idle one with the least history is forgotten");
@@ -477,28 +501,28 @@ impl Engine for Poller {
         try_join_all(accounts.iter().enumerate().map(check)).await
     }
 
-    fn start(&self, session: Arc<Session<Active>>) {
-        let Some(cell) = self.cell(&session) else {
-            warn!("a session's base currency cannot be counted in");
-            return;
-        };
+    fn counts_in(&self, portfolio: &PortfolioId, base: &str) -> Result<(), StartRefusal> {
+        let cell = lock(&self.portfolios).get(portfolio).map(Arc::clone);
+        cell.map_or(Ok(()), |cell| counts_in(&cell, base))
+    }
+
+    fn start(&self, session: Arc<Session<Active>>) -> Result<(), StartRefusal> {
+        let cell = self.cell(&session)?;
         let ended = CancellationToken::new();
         let names = cell.portfolio().join(session.accounts(), session.started_at());
         for (index, (of, name)) in session.accounts().iter().zip(&names).enumerate() {
             let connector = exchanges::connector(of.venue, of.market);
-            if let (Some(connector), Some(name)) = (connector, name) {
-                let lease = Lease {
-                    session: Arc::clone(&session),
-                    index,
-                    ended: ended.clone(),
-                    http: self.parts.egress.http(connector.hosts()),
-                };
-                lock(&cell.joining).push(Account::new(name.clone(), connector, lease));
+            let plan = Plan::of(of.venue, of.market);
+            if let (Some(connector), Some(plan), Some(name)) = (connector, plan, name) {
+                let http = self.parts.egress.http(connector.hosts());
+                let lease = Lease::new(Arc::clone(&session), index, ended.clone(), http);
+                lock(&cell.joining).push(Account::new(name.clone(), plan, connector, lease));
             }
         }
         let live = Live { cell: Arc::clone(&cell), names, ended };
         lock(&self.sessions).insert(session.number(), live);
-        self.begin(&cell);
+        self.begin(&cell, session.started_at());
+        Ok(())
     }
 
     fn stop(&self, session: &Session<Active>) {

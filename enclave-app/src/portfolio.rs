@@ -102,20 +102,22 @@ impl Portfolio {
             .iter()
             .zip(known)
             .map(|(account, known)| match known {
-                Some(index) => self.rejoin(index, account, now),
+                Some(index) => self.rejoin(index, account),
                 None => self.join_new(account, now).ok(),
             })
             .collect()
     }
 
-    fn rejoin(&mut self, index: usize, account: &ActiveAccount, now: UnixMillis) -> Option<Name> {
+    fn rejoin(&mut self, index: usize, account: &ActiveAccount) -> Option<Name> {
         let member = self.accounts.get_mut(index)?;
         member.account.label.clone_from(&account.label);
         member.account.closed_at = None;
         member.account.end_reason = None;
         let name = member.name.clone();
         if !std::mem::replace(&mut member.counted, true) {
-            self.feed_change(&name, now, Event::AccountOpen);
+            // Who leaves and comes back was never away: what an account lost in between would
+            // else be nobody's loss. The absence is a gap.
+            self.engine.reopen(&name);
         }
         Some(name)
     }
@@ -123,7 +125,7 @@ impl Portfolio {
     fn join_new(&mut self, account: &ActiveAccount, now: UnixMillis) -> Result<Name, Unfit> {
         // The same account twice in one session is one account.
         if let Some(index) = self.position(account) {
-            return self.rejoin(index, account, now).ok_or(Unfit);
+            return self.rejoin(index, account).ok_or(Unfit);
         }
         let id =
             self.free_id(account).filter(|_| self.accounts.len() < ACCOUNTS_MAX).ok_or(Unfit)?;

@@ -16,7 +16,7 @@ use protocol::encoding::to_hex;
 use protocol::envelope::{self, Ephemeral, SessionKeys};
 use protocol::key_bundle::Deployment;
 use protocol::keys::{EnclavePublicKey, KeyId};
-use protocol::portfolio::PortfolioSecret;
+use protocol::portfolio::{PortfolioId, PortfolioSecret};
 use protocol::reply::{self, ReplyContext, SealedReply};
 use protocol::request_auth::{self, RequestAuth};
 use protocol::secret::SecretBytes;
@@ -34,7 +34,7 @@ use crate::clock::{Clock, ScenarioClock};
 use crate::counters::Counters;
 use crate::engine_api::{
     AccountRefusal, AccountStatus, CheckedAccount, Engine, EngineStatus, OpenedAccount,
-    ReportRefusal,
+    ReportRefusal, StartRefusal,
 };
 use crate::entropy::Entropy;
 use crate::http::{self, Front};
@@ -63,6 +63,9 @@ pub(crate) struct FakeEngine {
     /// Answers with one proof less than there are accounts.
     pub(crate) forget_one: Mutex<bool>,
     pub(crate) report: Mutex<Option<Vec<u8>>>,
+    /// The only base currency of every portfolio, if any.
+    pub(crate) base: Mutex<Option<String>>,
+    pub(crate) refuse_start: Mutex<bool>,
     pub(crate) checks: AtomicUsize,
     pub(crate) live: Mutex<Vec<Arc<Session<Active>>>>,
     /// Whether the vault was wiped when polling was stopped.
@@ -117,8 +120,19 @@ impl Engine for FakeEngine {
             .collect())
     }
 
-    fn start(&self, session: Arc<Session<Active>>) {
+    fn counts_in(&self, _: &PortfolioId, base: &str) -> Result<(), StartRefusal> {
+        match self.base.lock().unwrap().clone() {
+            Some(only) if only != base => Err(StartRefusal::OtherBase { base: only }),
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&self, session: Arc<Session<Active>>) -> Result<(), StartRefusal> {
+        if *self.refuse_start.lock().unwrap() {
+            return Err(StartRefusal::Uncounted);
+        }
         self.live.lock().unwrap().push(session);
+        Ok(())
     }
 
     fn stop(&self, session: &Session<Active>) {

@@ -91,6 +91,10 @@ impl Connector for Binance {
         }
     }
 
+    fn host(&self, query: &Query) -> &'static str {
+        routes::host(self.product().unwrap_or(Product::Spot), query)
+    }
+
     fn weight(&self, query: &Query) -> Weight {
         routes::weight(self.product().unwrap_or(Product::Spot), query)
     }

@@ -271,6 +271,12 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// is their union.
     fn hosts(&self) -> &'static [&'static str];
 
+    /// Which of the hosts is asked `query`.
+    fn host(&self, query: &Query) -> &'static str {
+        let _ = query;
+        self.hosts().first().copied().unwrap_or_default()
+    }
+
     /// What `query` costs against the exchange's rate limits.
     fn weight(&self, query: &Query) -> Weight;
 
@@ -354,8 +360,10 @@ pub fn hosts() -> Vec<Host> {
     hosts
 }
 
-static CONNECTORS: [&dyn Connector; 7] = [
+static CONNECTORS: [&dyn Connector; 9] = [
     &binance::Binance::new(Market::Spot),
+    &binance::Binance::new(Market::UsdM),
+    &binance::Binance::new(Market::CoinM),
     &kraken::Kraken,
     &kraken_futures::KrakenFutures,
     &coinbase::Coinbase,

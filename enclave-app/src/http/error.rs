@@ -247,6 +247,20 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_list_of_grants_stays_a_message_that_the_customer_reads() {
+        let names = exchanges::limits::UNKNOWN_GRANTS_MAX + 16;
+        let remove = vec!["g".repeat(exchanges::limits::GRANT_LEN_MAX); names];
+        let refusal = Refusal::Open(OpenRefusal::Account(AccountRefusal::TooPowerful {
+            label: "l".repeat(protocol::limits::LABEL_LEN_MAX),
+            remove: remove.clone(),
+        }));
+        let id = RequestId("0011".into());
+        let sealed = ErrorBody::from_json(&refusal.sealed_body(&id)).unwrap();
+        assert_eq!(sealed.detail.unwrap().remove, remove);
+        ErrorBody::from_json(&refusal.body(&id)).unwrap();
+    }
+
+    #[test]
     fn every_category_has_a_status_of_an_error() {
         for category in Category::ALL {
             assert!(status_of(category).as_u16() >= 400, "{category}");

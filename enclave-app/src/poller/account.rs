@@ -3,37 +3,37 @@
 //! Several sessions may read the same account, as when a customer opens a new one before the old
 //! one ends. The account is polled once, with the newest key; each session is a [`Lease`] on it.
 
+mod fills;
+mod holdings;
+mod movements;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use analytics::Event;
 use analytics::text::Name;
-use exchanges::{
-    Balance, Connector, Context, ExchangeError, Fact, Instrument, Kind, Query, TransferKind,
-    TransferStatus, Window,
-};
+use exchanges::{Connector, Context, ExchangeError, Fact, Kind, Query};
 use protocol::category::Category;
 use protocol::session::End;
 use protocol::time::UnixMillis;
 use rust_decimal::Decimal;
 use tokio_util::sync::CancellationToken;
 
+use super::MOMENT_MAX;
 use super::ask::{AskError, Desk, Signed, refuses_key};
-use super::convert::{Delivery, NotCarried, happened};
-use super::market::{PublicData, watched};
+use super::bookings::Bookings;
+use super::convert::{Delivery, NotCarried};
+use super::market::PublicData;
 use super::marks::Marks;
+use super::plan::{Cadence, Movement, Plan};
 use super::transfers::Transfers;
 use crate::egress::Http;
 use crate::sessions::{Active, Session, VaultError};
+pub(super) use holdings::Held;
 
-/// How far back transfers are asked for at every poll: pending ones become final, and completed
-/// ones can be listed late.
-const TRANSFERS_BACK: Duration = Duration::from_hours(48);
-/// Permissions are read again after this long: customers can widen a key later.
+/// Permissions are read again after this long.
 const PERMISSIONS_AGE_MAX: Duration = Duration::from_hours(24);
-/// How long fills of a pair are looked for after one of its balances moved: three polls.
-const MOVED_FOR: Duration = Duration::from_mins(15);
 
 /// A session's right to read an account.
 #[derive(Debug)]
@@ -45,6 +45,21 @@ pub(super) struct Lease {
     pub(super) ended: CancellationToken,
     /// Connections of its own, gone with it: they carried its key.
     pub(super) http: Http,
+    /// When its key's permissions are read again: customers can widen a key later.
+    pub(super) permissions_at: UnixMillis,
+}
+
+impl Lease {
+    /// A right to read with a key that the opening of `session` has checked.
+    pub(super) fn new(
+        session: Arc<Session<Active>>,
+        index: usize,
+        ended: CancellationToken,
+        http: Http,
+    ) -> Self {
+        let permissions_at = session.started_at().saturating_add(PERMISSIONS_AGE_MAX);
+        Self { session, index, ended, http, permissions_at }
+    }
 }
 
 /// An account that is polled.
@@ -56,6 +71,7 @@ pub(super) struct Account {
     leases: Vec<Lease>,
     /// Why the last lease that ended did.
     ended: End,
+    plan: &'static Plan,
     connector: &'static dyn Connector,
     /// What a round has read, until it is taken: a round that is cut short loses nothing.
     events: Vec<Event>,
@@ -70,23 +86,9 @@ pub(super) struct Account {
     /// Pairs the customer named, and those that had fills.
     pairs: BTreeSet<String>,
     transfers: Transfers,
-    /// When the slow questions are due.
-    withdrawals_at: UnixMillis,
-    fiat_deposits_at: UnixMillis,
-    fiat_withdrawals_at: UnixMillis,
-    permissions_at: UnixMillis,
-}
-
-/// How often the expensive questions are asked.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cadence {
-    pub(super) withdrawals: Duration,
-    /// Bank payments, each direction.
-    pub(super) fiat: Duration,
-    /// Fills of pairs that never had one and whose balances stand still.
-    pub(super) quiet: Duration,
-    /// Instruments, while an asset is held that they do not know.
-    pub(super) unlisted: Duration,
+    bookings: Bookings,
+    /// When the slow lists are due again.
+    due: BTreeMap<Movement, UnixMillis>,
 }
 
 /// What one round came to.
@@ -150,12 +152,18 @@ pub(super) struct Hand<'a> {
 }
 
 impl Account {
-    pub(super) fn new(name: Name, connector: &'static dyn Connector, lease: Lease) -> Self {
+    pub(super) fn new(
+        name: Name,
+        plan: &'static Plan,
+        connector: &'static dyn Connector,
+        lease: Lease,
+    ) -> Self {
         let since = lease.session.started_at();
         let mut account = Self {
             name,
             leases: Vec::new(),
             ended: End::Revoked,
+            plan,
             connector,
             events: Vec::new(),
             since,
@@ -165,10 +173,8 @@ impl Account {
             balances: BTreeMap::new(),
             pairs: BTreeSet::new(),
             transfers: Transfers::default(),
-            withdrawals_at: since,
-            fiat_deposits_at: since,
-            fiat_withdrawals_at: since,
-            permissions_at: since.saturating_add(PERMISSIONS_AGE_MAX),
+            bookings: Bookings::default(),
+            due: BTreeMap::new(),
         };
         account.take(lease);
         account
@@ -177,7 +183,6 @@ impl Account {
     /// Another session reads the same account.
     pub(super) fn join(&mut self, other: Self) {
         for lease in other.leases {
-            self.permissions_at = lease.session.started_at().saturating_add(PERMISSIONS_AGE_MAX);
             self.take(lease);
         }
     }
@@ -226,6 +231,15 @@ impl Account {
         self.leases.last()
     }
 
+    /// How it is read.
+    pub(super) const fn plan(&self) -> &'static Plan {
+        self.plan
+    }
+
+    fn delivery(&self, seen: UnixMillis) -> Delivery {
+        Delivery { account: self.name.clone(), market: self.plan.market, seen }
+    }
+
     /// Assets that were ever seen here.
     pub(super) fn assets(&self) -> impl Iterator<Item = &String> {
         self.assets.keys()
@@ -241,9 +255,9 @@ impl Account {
     pub(super) async fn round(&mut self, hand: Hand<'_>) -> Round {
         let outcome = tokio::time::timeout(hand.patience, self.read(hand)).await;
         let now = hand.desk.clock.now();
-        let delivery = Delivery { account: self.name.clone(), seen: now };
+        let delivery = self.delivery(now);
         let (snapshot, error) = match outcome.unwrap_or(Err(Incomplete::TooSlow)) {
-            Ok(balances) => match delivery.snapshot(hand.tick, &balances, true) {
+            Ok(held) => match delivery.snapshot(hand.tick, &held, true) {
                 Ok(snapshot) => (Some(snapshot), None),
                 Err(error) => (None, Some(error.into())),
             },
@@ -251,24 +265,31 @@ impl Account {
         };
         self.begun |= error.is_none();
         Round {
-            snapshot: snapshot.or_else(|| delivery.snapshot(hand.tick, &[], false).ok()),
+            snapshot: snapshot
+                .or_else(|| delivery.snapshot(hand.tick, &Held::default(), false).ok()),
             wiped: error.as_ref().is_some_and(Incomplete::is_wiped),
             refused: error.as_ref().is_some_and(Incomplete::refuses_key),
             error: error.as_ref().map(Incomplete::category),
         }
     }
 
-    async fn read(&mut self, hand: Hand<'_>) -> Result<Vec<Balance>, Incomplete> {
+    async fn read(&mut self, hand: Hand<'_>) -> Result<Held, Incomplete> {
         hand.public.keep_clock(hand.desk).await?;
         self.check_permissions(hand).await?;
         let mut context = hand.public.context(hand.desk, None).await?;
         let asked_at = hand.desk.clock.now();
-        let balances = self.balances(hand, &context).await?;
+        let held = self.holdings(hand, &context).await?;
+        if hand.desk.clock.now().since(hand.tick) > MOMENT_MAX {
+            return Err(Incomplete::TooSlow);
+        }
         if self.assets.keys().any(|asset| !context.knows_asset(asset)) {
             context = hand.public.context(hand.desk, Some(hand.cadence.unlisted)).await?;
         }
         // A first balance holds what happened until it was read, not only until its time.
         let ambiguous = (!self.begun).then_some((hand.tick, asked_at));
+        // Bookings tell which pairs were traded, so they come first; neither list waits for the
+        // other's success.
+        let moved = self.movements(hand, &context, ambiguous).await;
         match self.fills(hand, &context, ambiguous).await {
             Err(error) if error.is_unlisted() => {
                 let context = hand.public.context(hand.desk, Some(Duration::ZERO)).await?;
@@ -276,13 +297,13 @@ impl Account {
             }
             other => other?,
         }
-        self.transfers(hand, ambiguous).await?;
-        Ok(balances)
+        moved?;
+        Ok(held)
     }
 
     async fn check_permissions(&mut self, hand: Hand<'_>) -> Result<(), Incomplete> {
         let now = hand.desk.clock.now();
-        if now < self.permissions_at {
+        if self.newest().is_none_or(|lease| now < lease.permissions_at) {
             return Ok(());
         }
         let facts = self.ask(hand, Query::Permissions, &Context::default()).await?;
@@ -293,164 +314,8 @@ impl Account {
             .ok_or(ExchangeError::Malformed { field: "permissions" })
             .and_then(|permissions| Ok(permissions.confirm()?))
             .map_err(AskError::from)?;
-        self.permissions_at = now.saturating_add(PERMISSIONS_AGE_MAX);
-        Ok(())
-    }
-
-    async fn balances(
-        &mut self,
-        hand: Hand<'_>,
-        context: &Context,
-    ) -> Result<Vec<Balance>, Incomplete> {
-        let facts = self.ask(hand, Query::balances(), context).await?;
-        let balances: Vec<Balance> = facts
-            .into_iter()
-            .filter_map(|fact| if let Fact::Balance(balance) = fact { Some(balance) } else { None })
-            .collect();
-        let mut totals: BTreeMap<String, Decimal> = BTreeMap::new();
-        for balance in &balances {
-            let total = totals.entry(balance.asset.clone()).or_default();
-            *total = total.checked_add(balance.net).ok_or(NotCarried)?;
-        }
-        for asset in totals.keys().chain(self.balances.keys()) {
-            if totals.get(asset) != self.balances.get(asset) {
-                self.assets.insert(asset.clone(), Some(hand.tick));
-            }
-        }
-        self.balances = totals;
-        Ok(balances)
-    }
-
-    /// Fills of every watched pair, each from its mark.
-    async fn fills(
-        &mut self,
-        hand: Hand<'_>,
-        context: &Context,
-        ambiguous: Option<(UnixMillis, UnixMillis)>,
-    ) -> Result<(), Incomplete> {
-        let mut asked = BTreeSet::new();
-        loop {
-            // A fill can bring an asset that makes further pairs worth asking.
-            let held = self.assets.keys().cloned().collect();
-            let next = watched(context, &self.pairs, &held)
-                .into_iter()
-                .find(|(pair, it)| !asked.contains(pair) && self.is_due(pair, it, hand));
-            let Some((pair, _)) = next else { return Ok(()) };
-            self.fills_of(hand, context, &pair, ambiguous).await?;
-            asked.insert(pair);
-        }
-    }
-
-    /// Pairs that nothing suggests a fill in are asked seldom: each question is dear.
-    fn is_due(&self, pair: &str, instrument: &Instrument, hand: Hand<'_>) -> bool {
-        let covered = self.marks.get(pair).and_then(Marks::covered);
-        let moved = |asset: &String| {
-            let at = self.assets.get(asset).copied().flatten();
-            at.is_some_and(|at| hand.tick.since(at) <= MOVED_FOR)
-        };
-        self.pairs.contains(pair)
-            || moved(&instrument.base)
-            || moved(&instrument.quote)
-            || covered.is_none_or(|at| hand.tick.since(at) >= hand.cadence.quiet)
-    }
-
-    async fn fills_of(
-        &mut self,
-        hand: Hand<'_>,
-        context: &Context,
-        pair: &str,
-        ambiguous: Option<(UnixMillis, UnixMillis)>,
-    ) -> Result<(), Incomplete> {
-        let now = hand.desk.clock.now();
-        let known = self.marks.entry(pair.to_owned()).or_default();
-        let probe = Query::fills_in(pair, Window::new(now, now));
-        let window_max = self.connector.window_max(&probe).unwrap_or(Duration::MAX);
-        let questions = known.questions(pair, self.since, now, window_max);
-        let mut facts = Vec::new();
-        for question in questions {
-            facts.extend(self.ask(hand, question, context).await?);
-        }
-        let delivery = Delivery { account: self.name.clone(), seen: hand.desk.clock.now() };
-        let marks = self.marks.entry(pair.to_owned()).or_default();
-        let mut events = Vec::new();
-        let mut read = BTreeMap::new();
-        let mut assets = BTreeSet::new();
-        for fact in facts {
-            let Fact::Fill(fill) = fact else { continue };
-            if !marks.is_new(&fill.id) || read.contains_key(&fill.id) {
-                continue;
-            }
-            if fill.at > self.since && !within(fill.at, ambiguous) {
-                events.push(delivery.fill(&fill)?);
-            }
-            assets.extend([fill.instrument.base.clone(), fill.instrument.quote.clone()]);
-            assets.extend(fill.fee.map(|fee| fee.asset));
-            read.insert(fill.id, fill.at);
-        }
-        // The whole answer was read: now the marks may move.
-        marks.advance(read, now, window_max);
-        if marks.is_used() {
-            self.pairs.insert(pair.to_owned());
-        }
-        self.events.extend(events);
-        for asset in assets {
-            self.assets.entry(asset).or_default();
-        }
-        Ok(())
-    }
-
-    async fn transfers(
-        &mut self,
-        hand: Hand<'_>,
-        ambiguous: Option<(UnixMillis, UnixMillis)>,
-    ) -> Result<(), Incomplete> {
-        let now = hand.desk.clock.now();
-        let back = u64::try_from(TRANSFERS_BACK.as_millis()).unwrap_or(u64::MAX);
-        // Lists are by the time of the request: one from before the start may complete after it.
-        let window = Window::new(UnixMillis(now.0.saturating_sub(back)), now);
-        self.transfers.forget(window.start);
-        self.transfers_of(hand, Query::deposits(window), ambiguous).await?;
-        if now >= self.withdrawals_at {
-            self.transfers_of(hand, Query::withdrawals(window), ambiguous).await?;
-            self.withdrawals_at = now.saturating_add(hand.cadence.withdrawals);
-        }
-        if now >= self.fiat_deposits_at {
-            let query = Query::fiat_orders(TransferKind::Deposit, window);
-            self.transfers_of(hand, query, ambiguous).await?;
-            self.fiat_deposits_at = now.saturating_add(hand.cadence.fiat);
-            // Each costs half of the account's minute: one a round, where rounds take time.
-            if !hand.cadence.fiat.is_zero() {
-                return Ok(());
-            }
-        }
-        if now >= self.fiat_withdrawals_at {
-            let query = Query::fiat_orders(TransferKind::Withdrawal, window);
-            self.transfers_of(hand, query, ambiguous).await?;
-            self.fiat_withdrawals_at = now.saturating_add(hand.cadence.fiat);
-        }
-        Ok(())
-    }
-
-    async fn transfers_of(
-        &mut self,
-        hand: Hand<'_>,
-        query: Query,
-        ambiguous: Option<(UnixMillis, UnixMillis)>,
-    ) -> Result<(), Incomplete> {
-        let facts = self.ask(hand, query, &Context::default()).await?;
-        let delivery = Delivery { account: self.name.clone(), seen: hand.desk.clock.now() };
-        for fact in facts {
-            let Fact::Transfer(transfer) = fact else { continue };
-            let news = self.transfers.is_news(&transfer, self.since, delivery.seen);
-            if !news || transfer.status == TransferStatus::Unknown {
-                continue;
-            }
-            let at = happened(&transfer);
-            if !within(at, ambiguous) {
-                self.events.push(delivery.flow(&transfer)?);
-            }
-            self.assets.entry(transfer.asset.clone()).or_default();
-            self.transfers.told(&transfer, delivery.seen);
+        if let Some(lease) = self.leases.last_mut() {
+            lease.permissions_at = now.saturating_add(PERMISSIONS_AGE_MAX);
         }
         Ok(())
     }
@@ -467,7 +332,10 @@ impl Account {
     }
 }
 
+/// After the first and until the second a first balance may or may not hold what happened.
+type Ambiguous = Option<(UnixMillis, UnixMillis)>;
+
 /// Later than the first and not later than the second.
-fn within(at: UnixMillis, span: Option<(UnixMillis, UnixMillis)>) -> bool {
+fn within(at: UnixMillis, span: Ambiguous) -> bool {
     span.is_some_and(|(after, until)| at > after && at <= until)
 }

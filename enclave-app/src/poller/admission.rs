@@ -46,11 +46,13 @@ pub(super) async fn check(
     let kind = match identity.kind {
         exchanges::IdentityKind::Uid => IdentityKind::Uid,
     };
-    Ok(CheckedAccount {
-        identity: Identity { kind, value: identity.value },
-        permissions: vec![Permission::Read],
-        proof,
-    })
+    // What no message can carry must not open a session that its owner never hears of.
+    let identity = Identity { kind, value: identity.value };
+    if !identity.in_bounds() {
+        error!("an exchange's name for an account cannot be carried");
+        return Err(AccountRefusal::Unavailable { label: label() });
+    }
+    Ok(CheckedAccount { identity, permissions: vec![Permission::Read], proof })
 }
 
 fn too_powerful(label: String, refused: KeyRefused) -> AccountRefusal {

@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use exchanges::{
     Connector, Context, Credentials, ExchangeError, Fact, Kind, Page, Query, Reach, Request, Retry,
+    Venue,
 };
 use protocol::category::Category;
 use protocol::time::UnixMillis;
@@ -98,6 +99,13 @@ impl Signed<'_> {
     }
 }
 
+/// A host's time less ours, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Offset {
+    venue: Venue,
+    millis: i64,
+}
+
 /// What is shared by every question.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -105,8 +113,8 @@ pub(super) struct Desk {
     limits: Limits,
     breakers: Breakers,
     openings: AtomicU64,
-    /// Exchange time less ours, in milliseconds.
-    offsets: Mutex<HashMap<&'static str, i64>>,
+    /// By host: exchange time less ours, in milliseconds.
+    offsets: Mutex<HashMap<&'static str, Offset>>,
 }
 
 impl Desk {
@@ -194,17 +202,29 @@ impl Desk {
         // The reply is as old as half the way.
         let ours = before.0.midpoint(after.0);
         let offset = signed_millis(theirs.0).saturating_sub(signed_millis(ours));
-        self.offsets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(connector.venue().name(), offset);
+        let host = connector.host(&Query::ServerTime);
+        self.offsets().insert(host, Offset { venue: connector.venue(), millis: offset });
         Ok(offset)
     }
 
-    /// The distance of an exchange's clock from ours, in milliseconds, as last read.
+    fn offsets(&self) -> MutexGuard<'_, HashMap<&'static str, Offset>> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The distance of an exchange's clock from ours, in milliseconds, as last read; the largest
+    /// where it has several.
     pub(super) fn clock_distance_ms(&self, venue: &str) -> u64 {
-        let offsets = self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
-        offsets.get(venue).map_or(0, |offset| offset.unsigned_abs())
+        let offsets = self.offsets();
+        let of_venue = offsets.values().filter(|offset| offset.venue.name() == venue);
+        of_venue.map(|offset| offset.millis.unsigned_abs()).max().unwrap_or(0)
+    }
+
+    /// What to add to our time for a request to `host`: its own offset, or while it was never
+    /// asked that of another host of the exchange.
+    fn offset_millis(&self, venue: Venue, host: &str) -> i64 {
+        let offsets = self.offsets();
+        let other = || offsets.values().find(|offset| offset.venue == venue);
+        offsets.get(host).or_else(other).map_or(0, |offset| offset.millis)
     }
 
     async fn once(
@@ -215,7 +235,7 @@ impl Desk {
         signed: Signed<'_>,
         context: &Context,
     ) -> Result<Page, AskError> {
-        let host = connector.hosts().first().copied().unwrap_or_default();
+        let host = connector.host(query);
         let pass =
             self.breakers.admit(host, self.clock.now()).map_err(|_| AskError::CircuitOpen)?;
         self.make_room(connector, query, signed).await?;
@@ -261,13 +281,7 @@ impl Desk {
         signed: Signed<'_>,
         now: UnixMillis,
     ) -> Result<Request, AskError> {
-        let offset = self
-            .offsets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(connector.venue().name())
-            .copied()
-            .unwrap_or(0);
+        let offset = self.offset_millis(connector.venue(), connector.host(query));
         let at = UnixMillis(now.0.saturating_add_signed(offset));
         let sign = |credentials: &Credentials<'_>| connector.request(query, Some(credentials), at);
         let request = match signed {

@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use analytics::Timestamp;
 use analytics::decimal::Number;
 use analytics::event::{
-    Balance, Event, Fee, FillEvent, FlowEvent, FlowStatus, Liquidity, Market, PriceEvent, Side,
-    SnapshotEvent,
+    Balance, Event, Fee, FillEvent, FlowEvent, FlowStatus, IncomeEvent, IncomeKind, Liquidity,
+    Market, Position, PriceEvent, Side, SnapshotEvent,
 };
 use analytics::text::{Asset, Name};
-use exchanges::{AmountUnit, Fill, Price, Transfer, TransferKind, TransferStatus};
+use exchanges::{
+    AmountUnit, Fill, Income, IncomeType, PositionSide, Price, Transfer, TransferKind,
+    TransferStatus,
+};
 use protocol::time::UnixMillis;
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
+
+use super::account::Held;
 
 /// A value of an exchange that no event can carry: a time past the calendar, a sum past the
 /// decimals. The poll counts as incomplete.
@@ -24,6 +29,8 @@ pub(super) struct NotCarried;
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
     pub(super) account: Name,
+    /// Which part of the exchange it is.
+    pub(super) market: exchanges::Market,
     pub(super) seen: UnixMillis,
 }
 
@@ -35,12 +42,16 @@ impl Delivery {
             .as_ref()
             .map(|fee| Ok(Fee { asset: asset(&fee.asset)?, amount: Number::from(fee.amount) }))
             .transpose()?;
-        let futures = instrument.settle.is_some();
+        let market = match self.market {
+            exchanges::Market::Spot => Market::Spot,
+            exchanges::Market::MarginCross | exchanges::Market::MarginIsolated => Market::Margin,
+            exchanges::Market::UsdM | exchanges::Market::CoinM => Market::Futures,
+        };
         Ok(Event::Fill(Box::new(FillEvent {
             t: time(fill.at)?,
             seen: self.seen(fill.at)?,
             account: self.account.clone(),
-            market: if futures { Market::Futures } else { Market::Spot },
+            market,
             symbol: name(&instrument.raw)?,
             base: asset(&instrument.base)?,
             quote: asset(&instrument.quote)?,
@@ -90,15 +101,52 @@ impl Delivery {
         }))
     }
 
-    /// All balances of the account at a round's time.
+    /// A booking; `None` for what the fills tell already.
+    pub(super) fn booking(&self, income: &Income) -> Result<Option<Event>, NotCarried> {
+        let kind = match income.kind {
+            IncomeType::Commission | IncomeType::RealizedPnl => return Ok(None),
+            IncomeType::Transfer => {
+                return Ok(Some(Event::Flow(FlowEvent {
+                    t: time(income.at)?,
+                    seen: self.seen(income.at)?,
+                    account: self.account.clone(),
+                    asset: asset(&income.asset)?,
+                    amount: Number::from(income.amount),
+                    id: name(&format!("b-{}", income.key))?,
+                    txid: None,
+                    status: FlowStatus::Completed,
+                })));
+            }
+            IncomeType::Funding => IncomeKind::Funding,
+            IncomeType::Rebate => IncomeKind::Rebate,
+            IncomeType::Bonus => IncomeKind::Reward,
+            IncomeType::Conversion | IncomeType::LiquidationFee | IncomeType::Other => {
+                IncomeKind::Other
+            }
+        };
+        Ok(Some(Event::Income(IncomeEvent {
+            t: time(income.at)?,
+            seen: self.seen(income.at)?,
+            account: self.account.clone(),
+            kind,
+            asset: asset(&income.asset)?,
+            amount: Number::from(income.amount),
+            id: name(&income.key)?,
+        })))
+    }
+
+    /// Everything the account holds at a round's time.
     pub(super) fn snapshot(
         &self,
         t: UnixMillis,
-        balances: &[exchanges::Balance],
+        held: &Held,
         complete: bool,
     ) -> Result<Event, NotCarried> {
         let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
-        for balance in balances {
+        for collateral in &held.collateral {
+            add(&mut rows.entry(&collateral.asset).or_default().free, collateral.wallet_balance)?;
+        }
+        for balance in &held.balances {
             let row = rows.entry(&balance.asset).or_default();
             if balance.wallet == EARN {
                 add(&mut row.earn, balance.total)?;
@@ -127,7 +175,7 @@ impl Delivery {
             seen: self.seen(t)?,
             account: self.account.clone(),
             balances,
-            positions: Vec::new(),
+            positions: held.positions.iter().map(position).collect::<Result<_, _>>()?,
             complete,
         }))
     }
@@ -135,6 +183,22 @@ impl Delivery {
     fn seen(&self, t: UnixMillis) -> Result<Option<Timestamp>, NotCarried> {
         (self.seen > t).then(|| time(self.seen)).transpose()
     }
+}
+
+/// A position with its sign; one whose worth the exchange does not tell cannot be carried.
+fn position(position: &exchanges::Position) -> Result<Position, NotCarried> {
+    let qty = match position.side {
+        PositionSide::Long => position.amount,
+        PositionSide::Short => -position.amount,
+    };
+    Ok(Position {
+        symbol: name(&position.instrument.raw)?,
+        qty: Number::from(qty),
+        entry_price: Number::from(position.entry_price),
+        mark_price: Number::from(position.mark_price.ok_or(NotCarried)?),
+        unrealized_pnl: Number::from(position.unrealized_pnl.ok_or(NotCarried)?),
+        settle_asset: asset(position.settle.as_deref().ok_or(NotCarried)?)?,
+    })
 }
 
 /// A price as of `t`, delivered at `seen`.
@@ -199,7 +263,8 @@ mod tests {
     const AT: UnixMillis = UnixMillis(1_770_000_000_000);
 
     fn delivery() -> Delivery {
-        Delivery { account: "binance-spot".parse().unwrap(), seen: AT }
+        let market = exchanges::Market::Spot;
+        Delivery { account: "binance-spot".parse().unwrap(), market, seen: AT }
     }
 
     fn transfer(kind: TransferKind, status: TransferStatus) -> Transfer {
@@ -271,7 +336,8 @@ mod tests {
             net: (free + 1).into(),
         };
         let balances = [balance("spot", 2), balance("earn", 4), balance("funding", 8)];
-        let Event::Snapshot(snapshot) = delivery().snapshot(AT, &balances, true).unwrap() else {
+        let held = Held { balances: balances.into(), ..Held::default() };
+        let Event::Snapshot(snapshot) = delivery().snapshot(AT, &held, true).unwrap() else {
             panic!("no snapshot");
         };
         let [row] = snapshot.balances.as_slice() else { panic!("{:?}", snapshot.balances) };

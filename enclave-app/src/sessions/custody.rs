@@ -8,17 +8,25 @@
 //! 4. the portfolio's key signed exactly this body for exactly this envelope,
 //!    and every field is within its bounds;
 //! 5. the attestation it was made from is fresh and not of the future;
-//! 6. the envelope is recorded as used, before anything leaves the enclave;
-//! 7. there is a place for another session, in all and in the portfolio;
-//! 8. the credentials move into a secret mapping, everything else is wiped;
-//! 9. the exchanges confirm every key, and that it can only read;
-//! 10. the session is active, in the table, and polled.
+//! 6. its exchanges are served, and the portfolio counts in its base currency;
+//! 7. the envelope is recorded as used, before anything leaves the enclave;
+//! 8. there is a place for another session, in all and in the portfolio;
+//! 9. the credentials move into a secret mapping, everything else is wiped;
+//! 10. the exchanges confirm every key, and that it can only read;
+//! 11. the session is active, in the table, and polled, unless too many
+//!     sessions read one of its accounts already.
 //!
-//! **Invariant:** between 9 and 10 nothing waits, so there is no moment at
+//! A session that nobody speaks for within [`CONFIRM_WITHIN`] of its opening
+//! is ended: whoever opened it never received its id, or has lost it, and
+//! could not end it.
+//!
+//! **Invariant:** between 10 and 11 nothing waits, so there is no moment at
 //! which a confirmed session could be lost or started twice.
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use protocol::category::Category;
 use protocol::envelope::{self, Envelope, EnvelopeError};
 use protocol::key_bundle::Deployment;
@@ -38,11 +46,11 @@ use super::lifecycle::{LifecycleError, Session};
 use super::table::{Live, NoPlace, Table};
 use crate::clock::Clock;
 use crate::counters::{Counters, Event};
-use crate::engine_api::{AccountRefusal, Engine};
+use crate::engine_api::{AccountRefusal, Engine, StartRefusal};
 use crate::entropy::{Entropy, EntropyError};
 use crate::image_config::SessionLimits;
 use crate::keys::Keys;
-use crate::limits::{REPLAY_ENTRIES_MAX, SWEEP_INTERVAL, VERIFY_ACCOUNTS_TIMEOUT};
+use crate::limits::{CONFIRM_WITHIN, REPLAY_ENTRIES_MAX, SWEEP_INTERVAL, VERIFY_ACCOUNTS_TIMEOUT};
 use crate::replay::{Envelopes, NotFresh};
 
 /// Everything that a session goes through.
@@ -95,6 +103,8 @@ pub enum OpenRefusal {
     NoMemory,
     #[error(transparent)]
     Account(#[from] AccountRefusal),
+    #[error(transparent)]
+    Start(#[from] StartRefusal),
     #[error("the exchanges did not answer in time")]
     TooSlow,
     #[error("internal error")]
@@ -109,9 +119,10 @@ impl OpenRefusal {
             Self::Message(error) => error.category(),
             Self::Stale | Self::FromFuture => Category::Unauthorized,
             Self::NoPlace(NoPlace::Full) | Self::NoMemory | Self::TooSlow => Category::Unavailable,
-            Self::NoPlace(NoPlace::PortfolioFull) | Self::TooManyEnvelopes => Category::Throttled,
+            Self::NoPlace(NoPlace::PortfolioFull | NoPlace::AccountFull)
+            | Self::TooManyEnvelopes => Category::Throttled,
             Self::Replayed => Category::Replayed,
-            Self::NotOffered { .. } => Category::Refused,
+            Self::NotOffered { .. } | Self::Start(_) => Category::Refused,
             Self::Account(refusal) => refusal.category(),
             Self::Internal => Category::Internal,
         }
@@ -132,6 +143,7 @@ impl OpenRefusal {
             | Self::Replayed
             | Self::TooManyEnvelopes
             | Self::NoMemory
+            | Self::Start(_)
             | Self::TooSlow
             | Self::Internal => None,
         }
@@ -235,26 +247,45 @@ impl Custody {
         };
         drop(plaintext);
         let request_nonce = request.get().request_nonce;
-        match self.activate(request, &ephemeral_pub).await {
-            Ok((place, session)) => {
-                // 10
-                let message = opened_message(&session);
-                let live = self.table.admit(place, session, channel);
-                self.engine.start(Arc::clone(&live.session));
-                self.counters.count(Event::SessionOpened);
-                info!(accounts = live.session.accounts().len(), "session opened");
-                Ok(Opened { live, request_nonce, message })
-            }
-            Err(why) => {
-                if why == OpenRefusal::Replayed {
-                    self.counters.count(Event::EnvelopeReplayed);
+        let (why, channel) = match self.activate(request, &ephemeral_pub).await {
+            Ok((place, session)) => match self.begin(place, session, channel) {
+                Ok(live) => {
+                    let message = opened_message(&live.session);
+                    return Ok(Opened { live, request_nonce, message });
                 }
-                Err(Refused { why, sealed: Some((channel, request_nonce)) })
-            }
+                Err(refused) => *refused,
+            },
+            Err(why) => (why, Some(channel)),
+        };
+        if why == OpenRefusal::Replayed {
+            self.counters.count(Event::EnvelopeReplayed);
         }
+        Err(Refused { why, sealed: channel.map(|channel| (channel, request_nonce)) })
     }
 
-    /// Steps 5 to 9.
+    /// Step 11.
+    fn begin(
+        &self,
+        place: super::table::Place,
+        session: Session<super::Active>,
+        channel: Channel,
+    ) -> Result<Arc<Live>, Box<(OpenRefusal, Option<Channel>)>> {
+        let live = self
+            .table
+            .admit(place, session, channel)
+            .map_err(|refused| Box::new((refused.0.into(), Some(refused.1))))?;
+        if let Err(why) = self.engine.start(Arc::clone(&live.session)) {
+            drop(self.table.take(live.session.id()));
+            live.session.wipe();
+            let channel = Arc::into_inner(live).map(|live| live.channel);
+            return Err(Box::new((why.into(), channel)));
+        }
+        self.counters.count(Event::SessionOpened);
+        info!(accounts = live.session.accounts().len(), "session opened");
+        Ok(live)
+    }
+
+    /// Steps 5 to 10.
     async fn activate(
         &self,
         request: VerifiedOpen,
@@ -269,21 +300,23 @@ impl Custody {
         if attested_at.0.saturating_sub(now.0) > ATTESTED_AHEAD_MS_MAX {
             return Err(OpenRefusal::FromFuture);
         }
-        // 6
+        // 6: who asks for what is not served takes no room in the record.
+        let open = request.get();
+        let served = |venue: &str| self.deployment.serves(venue);
+        if let Some(account) = open.accounts.iter().find(|account| !served(&account.venue)) {
+            return Err(OpenRefusal::NotOffered { label: account.label.clone() });
+        }
+        self.engine.counts_in(&open.portfolio_key.portfolio_id(), &open.base_currency)?;
+        // 7
         self.envelopes.record(ephemeral_pub, now).map_err(|why| match why {
             NotFresh::Used => OpenRefusal::Replayed,
             NotFresh::Full => OpenRefusal::TooManyEnvelopes,
         })?;
-        // 7
-        let place = self.table.reserve(request.get().portfolio_key.portfolio_id())?;
         // 8
-        let session = Session::open(request.into_inner())?;
-        if let Some(account) =
-            session.accounts().iter().find(|account| !self.deployment.serves(account.venue.name()))
-        {
-            return Err(OpenRefusal::NotOffered { label: account.label.clone() });
-        }
+        let place = self.table.reserve(request.get().portfolio_key.portfolio_id())?;
         // 9
+        let session = Session::open(request.into_inner())?;
+        // 10
         let checked = timeout(
             VERIFY_ACCOUNTS_TIMEOUT,
             self.engine.verify_accounts(session.vault(), session.accounts()),
@@ -310,6 +343,7 @@ impl Custody {
         {
             return Err(NotAdmitted::Unauthorized);
         }
+        live.confirm();
         if !live.may_request() {
             return Err(NotAdmitted::Throttled);
         }
@@ -357,11 +391,12 @@ impl Custody {
         }
     }
 
-    /// Service: wipes each session at the instant it expires, and sweeps every
-    /// hour in case a timer was missed.
+    /// Service: wipes each session at the instant it expires, those that nobody
+    /// ever speaks for sooner, and sweeps every hour in case a timer was missed.
     pub async fn keep_time(self: Arc<Self>, stop: CancellationToken) {
         let mut hourly = tokio::time::interval(SWEEP_INTERVAL);
         hourly.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut unconfirmed = FuturesUnordered::new();
         loop {
             let expiry = self.table.next_expiry();
             let due = async {
@@ -373,7 +408,21 @@ impl Custody {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = due => {}
-                () = self.table.admitted() => continue,
+                () = self.table.admitted() => {
+                    let fresh = self.table.take_fresh().into_iter();
+                    unconfirmed.extend(fresh.map(|id| async move {
+                        tokio::time::sleep(CONFIRM_WITHIN).await;
+                        id
+                    }));
+                    continue;
+                }
+                Some(id) = unconfirmed.next() => {
+                    if let Some(live) = self.table.take_unconfirmed(&id) {
+                        info!("nobody spoke for a session after its opening");
+                        self.end(&live, End::Expired);
+                    }
+                    continue;
+                }
                 _ = hourly.tick() => {}
             }
             self.sweep();
@@ -433,6 +482,26 @@ mod tests {
         assert_eq!(enclave.front.counters.of(Event::SessionExpired), 2);
         assert!(enclave.engine.wiped_before_stop.lock().unwrap().iter().all(|wiped| *wiped));
 
+        stop.cancel();
+        assert_eq!(keeping.join_all().await.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_nobody_speaks_for_is_ended_soon() {
+        let enclave = Enclave::new().await;
+        let stop = CancellationToken::new();
+        let keeping =
+            tokio::task::JoinSet::from_iter([Arc::clone(&enclave.custody).keep_time(stop.clone())]);
+        let lost = Customer::new(1).open(&enclave).await;
+        let kept = Customer::new(2).open(&enclave).await;
+        let find = |id| enclave.custody.table().find(id, START);
+        find(kept.id()).unwrap().confirm();
+        // Time is the runtime's own here and passes at once.
+        tokio::time::sleep(CONFIRM_WITHIN / 2).await;
+        assert!(find(lost.id()).is_some());
+        tokio::time::sleep(CONFIRM_WITHIN).await;
+        assert!(find(lost.id()).is_none());
+        assert!(find(kept.id()).is_some());
         stop.cancel();
         assert_eq!(keeping.join_all().await.len(), 1);
     }

@@ -1,12 +1,15 @@
 //! The live sessions: found by id, bounded in number, ordered by expiry.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use exchanges::Venue;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use protocol::portfolio::PortfolioId;
-use protocol::session::SessionId;
+use protocol::session::{Identity, SessionId};
 use protocol::time::UnixMillis;
 use tokio::sync::Notify;
 
@@ -23,9 +26,20 @@ pub struct Live {
     pub channel: Channel,
     nonces: Mutex<Nonces>,
     requests: DefaultDirectRateLimiter,
+    confirmed: AtomicBool,
 }
 
 impl Live {
+    /// Its owner has shown to have received the answer to its opening.
+    pub fn confirm(&self) {
+        self.confirmed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its owner ever spoke for it.
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmed.load(Ordering::Relaxed)
+    }
+
     /// Records a request nonce; see [`Nonces::record`].
     pub fn record_nonce(
         &self,
@@ -58,8 +72,19 @@ struct Inner {
     by_expiry: BTreeMap<(UnixMillis, u64), SessionId>,
     /// Live and reserved places of each portfolio.
     per_portfolio: HashMap<PortfolioId, usize>,
+    /// Live sessions that read each account.
+    per_account: HashMap<AccountKey, usize>,
     /// Live and reserved places in all.
     taken: usize,
+    /// Admitted since they were last taken up.
+    fresh: Vec<SessionId>,
+}
+
+/// An account as its exchange names it. One that is in several markets is one.
+type AccountKey = (Venue, Identity);
+
+fn account_keys(session: &Session<Active>) -> BTreeSet<AccountKey> {
+    session.accounts().iter().map(|it| (it.venue, it.identity.clone())).collect()
 }
 
 /// Why there is no place.
@@ -70,6 +95,8 @@ pub enum NoPlace {
     Full,
     #[error("too many sessions of this portfolio")]
     PortfolioFull,
+    #[error("too many sessions read this account already")]
+    AccountFull,
 }
 
 /// A place kept for a session that is being opened; given back on drop unless
@@ -110,22 +137,54 @@ impl Table {
         Ok(Place { table: Arc::clone(self), portfolio, used: false })
     }
 
-    /// Puts an active session into its place.
-    pub fn admit(&self, mut place: Place, session: Session<Active>, channel: Channel) -> Arc<Live> {
+    /// Puts an active session into its place, unless one of its accounts has too many.
+    pub fn admit(
+        &self,
+        mut place: Place,
+        session: Session<Active>,
+        channel: Channel,
+    ) -> Result<Arc<Live>, Box<(NoPlace, Channel)>> {
+        let accounts = account_keys(&session);
+        let mut inner = self.lock();
+        let max = self.limits.per_account_max;
+        let full = |key| inner.per_account.get(key).is_some_and(|count| *count >= max);
+        if accounts.iter().any(full) {
+            drop(inner);
+            return Err(Box::new((NoPlace::AccountFull, channel)));
+        }
         let live = Arc::new(Live {
             session: Arc::new(session),
             channel,
             nonces: Mutex::new(Nonces::new(NONCES_PER_SESSION_MAX)),
             requests: RateLimiter::direct(session_quota()),
+            confirmed: AtomicBool::new(false),
         });
         let session = &live.session;
-        let mut inner = self.lock();
+        for key in accounts {
+            *inner.per_account.entry(key).or_default() += 1;
+        }
+        inner.fresh.push(session.id().clone());
         inner.by_expiry.insert((session.expires_at(), session.number()), session.id().clone());
         inner.live.insert(session.id().clone(), Arc::clone(&live));
         drop(inner);
         place.used = true;
         self.changed.notify_one();
-        live
+        Ok(live)
+    }
+
+    /// Sessions admitted since the last call.
+    pub(super) fn take_fresh(&self) -> Vec<SessionId> {
+        std::mem::take(&mut self.lock().fresh)
+    }
+
+    /// Takes the session of `id` out if nobody ever spoke for it.
+    pub(super) fn take_unconfirmed(&self, id: &SessionId) -> Option<Arc<Live>> {
+        let mut inner = self.lock();
+        if inner.live.get(id).is_some_and(|live| !live.is_confirmed()) {
+            inner.take(id)
+        } else {
+            None
+        }
     }
 
     /// The session of `id`, if it is live at `now`.
@@ -193,6 +252,14 @@ impl Inner {
         let live = self.live.remove(id)?;
         self.by_expiry.remove(&(live.session.expires_at(), live.session.number()));
         self.give_back(&live.session.portfolio_id());
+        for key in account_keys(&live.session) {
+            if let Entry::Occupied(mut count) = self.per_account.entry(key) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
         Some(live)
     }
 

@@ -84,18 +84,35 @@ pub(super) fn read(document: Value<'_>) -> Result<Permissions, ExchangeError> {
             || TRADE.contains(&name)
             || TRANSFER.contains(&name)
             || HARMLESS.contains(&name);
-        // A grant by its name, unless it is off; anything else that is on.
-        let granting = name.starts_with("enable") || name.starts_with("permits");
-        let grant = match value.flag("") {
-            Ok(on) => on,
-            Err(_) => granting,
-        };
+        // A grant by its name, unless it is off; anything else that may be one that is on.
+        let grant = value.flag("").unwrap_or_else(|_| is_granting(name) || may_grant(value));
         if !known && grant && found.unknown_grants.len() < limits::UNKNOWN_GRANTS_MAX {
             found.unknown_grants.push(printable(name));
         }
     }
     found.to_remove.extend(found.unknown_grants.iter().cloned());
     Ok(found)
+}
+
+/// Whether a field that is not known is called what grants are called.
+fn is_granting(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["enable", "permit", "can", "allow"].iter().any(|word| name.starts_with(word))
+}
+
+/// Whether a value that is no flag may still say that something is granted.
+/// Times, counts and names do not.
+fn may_grant(value: Value<'_>) -> bool {
+    if value.is_null() {
+        return false;
+    }
+    let says_yes =
+        |text: &str| ["true", "yes", "on", "1"].iter().any(|word| text.eq_ignore_ascii_case(word));
+    match (value.list(""), value.string("")) {
+        (Ok(list), _) => !list.is_empty(),
+        (_, Ok(text)) => says_yes(&text),
+        _ => value.is_object() || value.integer("") == Ok(1),
+    }
 }
 
 /// On if any is on; off only if all are off.

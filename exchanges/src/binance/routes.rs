@@ -147,6 +147,28 @@ pub(super) fn route(market: Product, query: &Query) -> Result<Route, ExchangeErr
     }
 }
 
+/// Which host is asked `query`.
+pub(super) const fn host(market: Product, query: &Query) -> &'static str {
+    let wallet = matches!(
+        query,
+        Query::SystemStatus
+            | Query::Permissions
+            | Query::AccountIdentity
+            | Query::Deposits { .. }
+            | Query::Withdrawals { .. }
+            | Query::FiatOrders { .. }
+    );
+    match market {
+        Product::UsdM if !wallet => FAPI,
+        Product::CoinM if !wallet => DAPI,
+        Product::Spot
+        | Product::MarginCross
+        | Product::MarginIsolated
+        | Product::UsdM
+        | Product::CoinM => API,
+    }
+}
+
 /// The same question has another path at each market.
 struct Paths {
     info: &'static str,

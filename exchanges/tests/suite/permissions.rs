@@ -146,6 +146,31 @@ fn unknown_grants_are_refused_and_named() {
 }
 
 #[test]
+fn an_unknown_field_that_may_grant_something_is_refused_whatever_its_form() {
+    for (name, value) in [
+        ("canTrade", json!(7)),
+        ("canTrade", json!("YES")),
+        ("margin", json!(1)),
+        ("margin", json!("true")),
+        ("more", json!({ "enableTrading": true })),
+        ("grants", json!(["TRADE"])),
+    ] {
+        let mut flags = read_only();
+        flags[name] = value;
+        assert_eq!(refusal(&flags).remove, [name], "{flags}");
+    }
+}
+
+#[test]
+fn times_counts_and_names_grant_nothing() {
+    for value in [json!(1_700_000_000_000_u64), json!("my key"), json!(null), json!([]), json!(0)] {
+        let mut flags = read_only();
+        flags["somethingNew"] = value;
+        assert!(check(&flags).accept(), "{flags}");
+    }
+}
+
+#[test]
 fn a_grant_that_is_neither_on_nor_off_is_refused() {
     for odd in [json!("false"), json!(0), json!(null), json!([]), json!({})] {
         for (name, _) in GRANTS {

@@ -203,15 +203,22 @@ fn kraken_is_asked_for_prices_and_nothing_else() {
 #[test]
 fn the_registry_names_every_host_once() {
     let hosts: Vec<_> = exchanges::hosts().iter().map(|host| (host.name, host.port)).collect();
-    assert_eq!(hosts, [("api.binance.com", 443), ("api.kraken.com", 443)]);
+    let names = ["api.binance.com", "api.kraken.com", "dapi.binance.com", "fapi.binance.com"];
+    assert_eq!(hosts, names.map(|name| (name, 443)));
 }
 
 #[test]
-fn the_registry_has_spot_markets_only() {
-    for venue in [Venue::Binance, Venue::Kraken] {
-        for market in MARKETS {
+fn the_registry_has_whole_markets_only() {
+    for venue in Venue::ALL {
+        let markets: &[Market] = match venue {
+            Venue::Binance => &[Market::Spot, Market::UsdM, Market::CoinM],
+            Venue::Kraken | Venue::Coinbase | Venue::Ftx => &[Market::Spot],
+            Venue::KrakenFutures => &[Market::Futures],
+            Venue::Okx | Venue::Bybit => &[Market::Unified],
+        };
+        for market in Market::ALL {
             let connector = exchanges::connector(venue, market);
-            assert_eq!(connector.is_some(), market == Market::Spot, "{venue} {market}");
+            assert_eq!(connector.is_some(), markets.contains(&market), "{venue} {market}");
             if let Some(connector) = connector {
                 assert_eq!((connector.venue(), connector.market()), (venue, market));
             }

@@ -328,11 +328,18 @@ impl Message for ErrorBody {
     }
 }
 
+impl Identity {
+    /// Whether a message can carry it: printable ASCII, not too long.
+    pub fn in_bounds(&self) -> bool {
+        is_text(&self.value, TEXT_LEN_MAX)
+    }
+}
+
 fn account_in_bounds(label: &str, venue: &str, market: &str, identity: &Identity) -> bool {
     is_text(label, LABEL_LEN_MAX)
         && is_text(venue, SLUG_LEN_MAX)
         && is_text(market, SLUG_LEN_MAX)
-        && is_text(&identity.value, TEXT_LEN_MAX)
+        && identity.in_bounds()
 }
 
 /// Printable ASCII, so that a terminal shows what is there and nothing happens to it.

@@ -1,1 +1,1 @@
-//! Placeholder crate document.
+//! Benchmarks behind `docs/performance.md`; nothing of them is a library. `scripts/bench` runs them.

@@ -44,6 +44,12 @@ fn program(set: &str, name: &str) -> PathBuf {
     path
 }
 
+/// Whether the full counts are wanted, not the gate's.
+#[expect(clippy::disallowed_methods, reason = "the scripts say which counts to run")]
+pub fn full() -> bool {
+    std::env::var_os("PA_FULL").is_some()
+}
+
 /// Notes that a test could not run on this machine; the scripts collect the lines.
 pub fn skip(name: &str, reason: &str) {
     use std::io::Write;

@@ -35,11 +35,20 @@ pub struct Options {
     pub permissions: &'static str,
     /// Whether every socket between the programs is tapped; over TCP alone.
     pub tapped: bool,
+    /// Whether the enclave's limits are as shipped, or so high that one client is never told to
+    /// wait: to measure what a request costs.
+    pub limited: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { scenario: "deposit", road: Road::Unix, permissions: "read", tapped: false }
+        Self {
+            scenario: "deposit",
+            road: Road::Unix,
+            permissions: "read",
+            tapped: false,
+            limited: true,
+        }
     }
 }
 
@@ -92,11 +101,12 @@ impl World {
             text.contains(r#""road":"admin""#).then_some(text)
         });
         let (service, admin) = (listening(&text, "ingress"), listening(&text, "admin"));
+        fs::write(path.join("image.toml"), image_config(options.limited)).unwrap();
         let mut enclave = Process::start("enclave-app", enclave_command(path, &places), path);
         enclave.wait_for("health", || (get(admin, "/health").0 == 200).then_some(()));
         let measured = Command::new(simulator("enclave-app"))
             .args(["measurements", "--image-config"])
-            .arg(image_config())
+            .arg(path.join("image.toml"))
             .output()
             .unwrap();
         fs::write(path.join("measurements.json"), measured.stdout).unwrap();
@@ -342,8 +352,26 @@ pub fn secret_file(path: &Path, bytes: &[u8]) {
     options.open(path).unwrap().write_all(bytes).unwrap();
 }
 
-fn image_config() -> PathBuf {
-    root().join("enclave-app/image.toml")
+/// The shipped configuration of the image, with its limits or with the highest there may be.
+fn image_config(limited: bool) -> String {
+    let shipped = fs::read_to_string(root().join("enclave-app/image.toml")).unwrap();
+    if limited {
+        return shipped;
+    }
+    let highest = [
+        ("connections_per_address_per_min", 10_000_000),
+        ("requests_per_address_per_min", 10_000_000),
+        ("documents_per_address_per_min", 10_000_000),
+        ("documents_per_sec", 10_000),
+        ("burst_per_address", 10_000),
+        ("burst", 10_000),
+    ];
+    let raised = |line: &str| {
+        let name = line.split(" = ").next().unwrap_or_default();
+        let found = highest.iter().find(|(key, _)| *key == name);
+        found.map_or_else(|| line.to_owned(), |(key, value)| format!("{key} = {value}"))
+    };
+    shipped.lines().map(raised).collect::<Vec<_>>().join("\n")
 }
 
 #[derive(Debug)]
@@ -425,7 +453,7 @@ fn enclave_command(dir: &Path, places: &Places) -> Command {
     command
         .args(["--listen", &places.ingress[1], "--health-listen", &places.health[1]])
         .args(["--egress", &places.egress[1], "--scenario-clock", "--image-config"])
-        .arg(image_config())
+        .arg(dir.join("image.toml"))
         .arg("--exchange-root")
         .arg(dir.join("exchange-root.pem"))
         .arg("--nsm-root-out")

@@ -124,14 +124,51 @@ async fn proofs_must_match_accounts_one_to_one() {
 #[tokio::test]
 async fn an_exchange_outside_the_deployment_is_refused_before_it_is_called() {
     let enclave = Enclave::new().await;
-    for venue in ["kraken", "mtgox"] {
+    for venue in ["kraken", "mtgox", "kraken"] {
         let sent =
             Customer::new(1).seal(&enclave.key().await, |r| r.accounts[0].venue = venue.into());
         let answer = enclave.post(sent.json.clone()).await;
         let (status, body) = sent.refusal(&answer);
-        assert_eq!(status, if venue == "kraken" { 403 } else { 409 }, "{body:?}");
+        // It takes no room in the record of used envelopes either.
+        assert_eq!(status, 403, "{body:?}");
     }
     assert_eq!(enclave.engine.checks.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_portfolio_counts_in_one_currency() {
+    let enclave = Enclave::new().await;
+    *enclave.engine.base.lock().unwrap() = Some("EUR".into());
+    let sent = Customer::new(1).seal(&enclave.key().await, |r| r.base_currency = "USD".into());
+    let answer = enclave.post(sent.json.clone()).await;
+    let (status, body) = sent.refusal(&answer);
+    assert_eq!((status, body.code), (403, Category::Refused));
+    assert!(body.message.contains("counts in EUR"), "{body:?}");
+    assert_eq!(enclave.engine.checks.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_polled_is_not_opened() {
+    let enclave = Enclave::new().await;
+    *enclave.engine.refuse_start.lock().unwrap() = true;
+    let sent = Customer::new(1).seal(&enclave.key().await, |_| ());
+    let answer = enclave.post(sent.json.clone()).await;
+    assert_eq!(sent.refusal(&answer).0, 403);
+    assert!(enclave.custody.table().is_empty());
+}
+
+#[tokio::test]
+async fn one_account_serves_so_many_sessions_whosever_they_are() {
+    let enclave = Enclave::with_image(|image| image.sessions.per_account_max = 2).await;
+    let first = Customer::new(1).open(&enclave).await;
+    Customer::new(2).open(&enclave).await;
+    let sent = Customer::new(3).seal(&enclave.key().await, |_| ());
+    let answer = enclave.post(sent.json.clone()).await;
+    let (status, body) = sent.refusal(&answer);
+    assert_eq!((status, body.code), (429, Category::Throttled));
+    let live = enclave.custody.table().find(first.id(), START).unwrap();
+    assert!(enclave.custody.revoke(&live));
+    Customer::new(4).open(&enclave).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,11 @@
 //! Sessions come and go; the portfolio goes on.
 
 use protocol::session::{End, Ttl};
+use serde_json::Value;
 
 use super::story::{Story, results};
-use super::world::World;
-use crate::engine_api::{AccountStatus, Engine as _};
+use super::world::{Report, World};
+use crate::engine_api::{AccountStatus, Engine as _, StartRefusal};
 use crate::poller::make_room;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,7 +29,7 @@ async fn a_session_that_ended_is_read_with_no_more_and_its_connections_are_gone(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_session_takes_over_before_the_old_one_ends() {
-    let story = Story::new(12);
+    let story = Story::new(60);
     let world = World::of(&story.told()).await;
     let old = world.open(1, &["binance-spot"]).await.unwrap();
     world.until(story.at(4)).await;
@@ -41,7 +42,7 @@ async fn a_new_session_takes_over_before_the_old_one_ends() {
     let [account] = report.payload.accounts.as_slice() else { panic!("one account") };
     assert_eq!((account.opened_at, account.closed_at), (story.at(0), None));
     let asked = world.asked();
-    assert_eq!(asked["/api/v3/account"], 13 + 2, "polled once, though two sessions read it");
+    assert_eq!(asked["/api/v3/account"], 61 + 2, "polled once, though two sessions read it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,6 +57,47 @@ async fn the_old_key_serves_on_when_the_new_session_ends_first() {
     let report = world.report(&old).await;
     assert_eq!(report.results["quality"]["complete_ticks"], 9, "the round went on with it");
     assert_eq!(report.results["activity"]["trades"], 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_leaves_and_comes_back_was_never_away() {
+    let story = Story { accounts: vec!["binance-spot", "other"], ..Story::new(60) };
+    let world = World::of(&story.told()).await;
+    let stays = world.open(1, &["other"]).await.unwrap();
+    let first = world.open(1, &["binance-spot"]).await.unwrap();
+    let closed_at = |report: &Report| {
+        let mut listed = report.payload.accounts.iter();
+        listed.find(|it| it.label == "my binance-spot").unwrap().closed_at
+    };
+    let left = |report: &Report| report.results["flows"]["by_kind"]["account_left"].clone();
+    world.until(story.at(4)).await;
+    world.end(&first);
+    world
+        .until(world.enclave.clock.seen().saturating_add(std::time::Duration::from_mins(15)))
+        .await;
+    let away = world.report(&stays).await;
+    assert!(closed_at(&away).is_some(), "{:?}", away.payload.accounts);
+    assert_ne!(left(&away), Value::Null);
+
+    let back = world.open(1, &["binance-spot"]).await.unwrap();
+    world.ended().await;
+    assert!(world.status(&back).polls_complete > 0);
+    let report = world.report(&stays).await;
+    assert_eq!(closed_at(&report), None);
+    assert_eq!(left(&report), Value::Null);
+    let ticks = report.results["quality"]["complete_ticks"].as_u64();
+    assert!(ticks < Some(59), "the absence is a gap: {ticks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_has_one_portfolio_in_one_currency() {
+    let story = Story { accounts: vec!["binance-spot", "other"], ..Story::new(12) };
+    let world = World::of(&story.told()).await;
+    let session = world.open(1, &["binance-spot"]).await.unwrap();
+    let id = session.portfolio_id();
+    assert_eq!(world.poller.counts_in(&id, "USD"), Ok(()));
+    let refused = world.poller.counts_in(&id, "EUR");
+    assert_eq!(refused, Err(StartRefusal::OtherBase { base: "USD".into() }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +135,7 @@ async fn the_idle_portfolio_with_the_least_history_makes_room() {
         .await;
     make_room(&mut portfolios(), 4);
     assert_eq!(portfolios().len(), 3);
-    let key = |session: &crate::sessions::Session<_>| (session.portfolio_id(), "USD".to_owned());
+    let key = |session: &crate::sessions::Session<_>| session.portfolio_id();
     for (gone, left) in [(&short, 2), (&long, 1)] {
         make_room(&mut portfolios(), left + 1);
         assert_eq!(portfolios().len(), left);

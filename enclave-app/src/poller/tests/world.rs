@@ -129,7 +129,7 @@ impl World {
         let id = SessionId::from_bytes(self.enclave.front.entropy.array().unwrap());
         let session = session.activate(checked, id, self.enclave.clock.now()).unwrap();
         let session = Arc::new(session);
-        self.poller.start(Arc::clone(&session));
+        self.poller.start(Arc::clone(&session)).unwrap();
         Ok(session)
     }
 

@@ -1,0 +1,100 @@
+//! Executions of an account: which lists are asked, and what of them is new.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use exchanges::{Context, Fact, Instrument, Query, Window};
+
+use super::{Account, Ambiguous, Hand, Incomplete, within};
+use crate::poller::market::watched;
+use crate::poller::marks::Marks;
+use crate::poller::plan::Fills;
+
+/// How long fills of a pair are looked for after one of its balances moved: three polls.
+const MOVED_FOR: Duration = Duration::from_mins(15);
+
+impl Account {
+    /// Fills of every watched pair, each from its mark.
+    pub(super) async fn fills(
+        &mut self,
+        hand: Hand<'_>,
+        context: &Context,
+        ambiguous: Ambiguous,
+    ) -> Result<(), Incomplete> {
+        let mut asked = BTreeSet::new();
+        loop {
+            // A fill can bring an asset that makes further pairs worth asking.
+            let held = match self.plan.fills {
+                Fills::ByPair => self.assets.keys().cloned().collect(),
+                Fills::ByBooking => BTreeSet::new(),
+            };
+            let next = watched(context, &self.pairs, &held)
+                .into_iter()
+                .find(|(pair, it)| !asked.contains(pair) && self.is_due(pair, it, hand));
+            let Some((pair, _)) = next else { return Ok(()) };
+            self.fills_of(hand, context, &pair, ambiguous).await?;
+            asked.insert(pair);
+        }
+    }
+
+    /// Pairs that nothing suggests a fill in are asked seldom: each question is dear.
+    fn is_due(&self, pair: &str, instrument: &Instrument, hand: Hand<'_>) -> bool {
+        let covered = self.marks.get(pair).and_then(Marks::covered);
+        let moved = |asset: &String| {
+            let at = self.assets.get(asset).copied().flatten();
+            at.is_some_and(|at| hand.tick.since(at) <= MOVED_FOR)
+        };
+        self.pairs.contains(pair)
+            || moved(&instrument.base)
+            || moved(&instrument.quote)
+            || covered.is_none_or(|at| hand.tick.since(at) >= hand.cadence.quiet)
+    }
+
+    async fn fills_of(
+        &mut self,
+        hand: Hand<'_>,
+        context: &Context,
+        pair: &str,
+        ambiguous: Ambiguous,
+    ) -> Result<(), Incomplete> {
+        let now = hand.desk.clock.now();
+        let known = self.marks.entry(pair.to_owned()).or_default();
+        let probe = Query::fills_in(pair, Window::new(now, now));
+        let window_max = self.connector.window_max(&probe).unwrap_or(Duration::MAX);
+        let questions = known.questions(pair, self.since, now, window_max);
+        let mut facts = Vec::new();
+        for question in questions {
+            facts.extend(self.ask(hand, question, context).await?);
+        }
+        let delivery = self.delivery(hand.desk.clock.now());
+        let marks = self.marks.entry(pair.to_owned()).or_default();
+        let mut events = Vec::new();
+        let mut read = BTreeMap::new();
+        let mut assets = BTreeSet::new();
+        for fact in facts {
+            let Fact::Fill(fill) = fact else { continue };
+            if !marks.is_new(&fill.id) || read.contains_key(&fill.id) {
+                continue;
+            }
+            if fill.at > self.since && !within(fill.at, ambiguous) {
+                events.push(delivery.fill(&fill)?);
+            }
+            let instrument = &fill.instrument;
+            // A contract moves no coin but the one it is settled in.
+            let moved = instrument.settle.as_ref().unwrap_or(&instrument.base);
+            assets.extend([moved.clone(), instrument.quote.clone()]);
+            assets.extend(fill.fee.map(|fee| fee.asset));
+            read.insert(fill.id, fill.at);
+        }
+        // The whole answer was read: now the marks may move.
+        marks.advance(read, now, window_max);
+        if marks.is_used() {
+            self.pairs.insert(pair.to_owned());
+        }
+        self.events.extend(events);
+        for asset in assets {
+            self.assets.entry(asset).or_default();
+        }
+        Ok(())
+    }
+}

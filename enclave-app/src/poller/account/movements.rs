@@ -1,0 +1,127 @@
+//! What moves an account's holdings besides trades: deposits, withdrawals, bank payments.
+
+use std::time::Duration;
+
+use exchanges::{Context, Fact, Income, IncomeType, Query, TransferKind, TransferStatus, Window};
+use protocol::time::UnixMillis;
+
+use super::{Account, Ambiguous, Hand, Incomplete, within};
+use crate::poller::convert::happened;
+use crate::poller::plan::Movement;
+
+/// How far back transfers are asked for at every poll: pending ones become final, and completed
+/// ones can be listed late.
+const TRANSFERS_BACK: Duration = Duration::from_hours(48);
+
+/// The largest page of bookings at Binance.
+const BOOKINGS_PAGE: u16 = 1000;
+
+impl Account {
+    /// Every list that is due.
+    pub(super) async fn movements(
+        &mut self,
+        hand: Hand<'_>,
+        context: &Context,
+        ambiguous: Ambiguous,
+    ) -> Result<(), Incomplete> {
+        let now = hand.desk.clock.now();
+        let back = u64::try_from(TRANSFERS_BACK.as_millis()).unwrap_or(u64::MAX);
+        // Lists are by the time of the request: one from before the start may complete after it.
+        let window = Window::new(UnixMillis(now.0.saturating_sub(back)), now);
+        self.transfers.forget(window.start);
+        for list in self.plan.movements {
+            if self.due.get(list).is_some_and(|due| now < *due) {
+                continue;
+            }
+            let query = match list {
+                Movement::Bookings => {
+                    self.bookings_of(hand, context, ambiguous).await?;
+                    continue;
+                }
+                Movement::Deposits => Query::deposits(window),
+                Movement::Withdrawals => Query::withdrawals(window),
+                Movement::FiatDeposits => Query::fiat_orders(TransferKind::Deposit, window),
+                Movement::FiatWithdrawals => Query::fiat_orders(TransferKind::Withdrawal, window),
+            };
+            self.transfers_of(hand, query, ambiguous).await?;
+            self.due.insert(*list, now.saturating_add(hand.cadence.of(*list)));
+            // Each costs half of the account's minute: one a round, where rounds take time.
+            if *list == Movement::FiatDeposits && !hand.cadence.fiat.is_zero() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Bookings since the last ones, and again those of the overlap: some are listed late.
+    async fn bookings_of(
+        &mut self,
+        hand: Hand<'_>,
+        context: &Context,
+        ambiguous: Ambiguous,
+    ) -> Result<(), Incomplete> {
+        let now = hand.desk.clock.now();
+        let query = Query::Income {
+            start: Some(self.bookings.start(self.since)),
+            end: Some(now),
+            page: 1,
+            limit: BOOKINGS_PAGE,
+        };
+        let facts = self.ask(hand, query, context).await?;
+        let delivery = self.delivery(hand.desk.clock.now());
+        let mut events = Vec::new();
+        let mut read = Vec::new();
+        for fact in facts {
+            let Fact::Income(income) = fact else { continue };
+            if !self.bookings.is_new(&income.key) {
+                continue;
+            }
+            if income.at > self.since && !within(income.at, ambiguous) {
+                events.extend(delivery.booking(&income)?);
+            }
+            if let Some(pair) = traded(&income, context) {
+                self.pairs.insert(pair);
+            }
+            self.assets.entry(income.asset.clone()).or_default();
+            read.push((income.key, income.at));
+        }
+        // The whole answer was read: now the mark may move.
+        self.bookings.advance(read, now);
+        self.events.extend(events);
+        Ok(())
+    }
+
+    async fn transfers_of(
+        &mut self,
+        hand: Hand<'_>,
+        query: Query,
+        ambiguous: Ambiguous,
+    ) -> Result<(), Incomplete> {
+        let facts = self.ask(hand, query, &Context::default()).await?;
+        let delivery = self.delivery(hand.desk.clock.now());
+        for fact in facts {
+            let Fact::Transfer(transfer) = fact else { continue };
+            let news = self.transfers.is_news(&transfer, self.since, delivery.seen);
+            if !news || transfer.status == TransferStatus::Unknown {
+                continue;
+            }
+            let at = happened(&transfer);
+            if !within(at, ambiguous) {
+                self.events.push(delivery.flow(&transfer)?);
+            }
+            self.assets.entry(transfer.asset.clone()).or_default();
+            self.transfers.told(&transfer, delivery.seen);
+        }
+        Ok(())
+    }
+}
+
+/// The pair that a booking says was traded, by the exchange's name.
+fn traded(income: &Income, context: &Context) -> Option<String> {
+    if !matches!(income.kind, IncomeType::Commission | IncomeType::RealizedPnl) {
+        return None;
+    }
+    let symbol = income.symbol.as_deref()?;
+    let mut listed = context.instruments();
+    listed.find(|(_, it)| it.symbol == symbol).map(|(_, it)| it.raw.clone())
+}

@@ -1,0 +1,123 @@
+//! How the accounts of each market are read.
+
+use std::time::Duration;
+
+use exchanges::{Market, Venue};
+
+/// Which questions a round asks of an account.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) venue: Venue,
+    pub(super) market: Market,
+    pub(super) holdings: Holdings,
+    pub(super) fills: Fills,
+    pub(super) movements: &'static [Movement],
+    /// Whose prices value what is held: a perpetual's price is not its coin's.
+    pub(super) prices: Market,
+}
+
+/// Where the exchange tells what an account holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holdings {
+    /// Balances of wallets.
+    Wallets,
+    /// Collateral and open positions.
+    Futures,
+}
+
+/// How an exchange lists executions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fills {
+    /// Pair by pair: asked for what is held, was traded or is named.
+    ByPair,
+    /// Pair by pair, and the bookings tell which pairs were traded.
+    ByBooking,
+}
+
+/// A list of what moves holdings besides trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Movement {
+    Deposits,
+    Withdrawals,
+    FiatDeposits,
+    FiatWithdrawals,
+    /// Funding, interest, transfers between own wallets.
+    Bookings,
+}
+
+/// How often the expensive questions are asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cadence {
+    /// One call costs a tenth of an account's minute.
+    pub(super) withdrawals: Duration,
+    /// Bank payments, each direction: one call costs half of an account's minute.
+    pub(super) fiat: Duration,
+    /// Fills of pairs where nothing suggests any.
+    pub(super) quiet: Duration,
+    /// Instruments, while an asset is held that they do not know.
+    pub(super) unlisted: Duration,
+}
+
+impl Cadence {
+    pub(super) const USUAL: Self = Self {
+        withdrawals: Duration::from_hours(1),
+        fiat: Duration::from_hours(6),
+        quiet: Duration::from_hours(1),
+        unlisted: Duration::from_hours(1),
+    };
+    /// Everything in every round.
+    #[cfg(feature = "simulator")]
+    pub(super) const ALWAYS: Self = Self {
+        withdrawals: Duration::ZERO,
+        fiat: Duration::ZERO,
+        quiet: Duration::ZERO,
+        unlisted: Duration::ZERO,
+    };
+
+    pub(super) const fn of(&self, list: Movement) -> Duration {
+        match list {
+            Movement::Deposits | Movement::Bookings => Duration::ZERO,
+            Movement::Withdrawals => self.withdrawals,
+            Movement::FiatDeposits | Movement::FiatWithdrawals => self.fiat,
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn of(venue: Venue, market: Market) -> Option<&'static Self> {
+        PLANS.iter().find(|plan| plan.venue == venue && plan.market == market)
+    }
+}
+
+/// What sessions may open here.
+pub(super) static PLANS: [Plan; 3] = [
+    Plan {
+        venue: Venue::Binance,
+        market: Market::Spot,
+        holdings: Holdings::Wallets,
+        fills: Fills::ByPair,
+        movements: &[
+            Movement::Deposits,
+            Movement::Withdrawals,
+            Movement::FiatDeposits,
+            Movement::FiatWithdrawals,
+        ],
+        prices: Market::Spot,
+    },
+    Plan {
+        venue: Venue::Binance,
+        market: Market::UsdM,
+        holdings: Holdings::Futures,
+        fills: Fills::ByBooking,
+        movements: &[Movement::Bookings],
+        prices: Market::Spot,
+    },
+    Plan {
+        venue: Venue::Binance,
+        market: Market::CoinM,
+        holdings: Holdings::Futures,
+        fills: Fills::ByBooking,
+        movements: &[Movement::Bookings],
+        prices: Market::Spot,
+    },
+];
