@@ -30,12 +30,12 @@ mod transfers;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 
 use crate::number::Number;
-use crate::scenario::{Event, Scenario, ScenarioError, Stamp};
+use crate::scenario::{Event, Market, Scenario, ScenarioError, Stamp};
 
 use self::account::Draft;
 
@@ -54,6 +54,7 @@ pub(crate) struct World {
     pairs: BTreeMap<Pair, PriceTrack>,
     accounts: BTreeMap<String, Account>,
     instruments: BTreeMap<String, Instrument>,
+    margin: BTreeSet<Pair>,
 }
 
 impl World {
@@ -104,6 +105,13 @@ impl World {
         let instruments = instruments::of(&scenario.events, &pairs)?;
         let flows = drafts.values().flat_map(|draft| draft.flows.iter().copied());
         let received = transfers::received_by_txid(flows);
+        let on_margin = |event: &Event| match event {
+            Event::Fill(it) if it.market == Market::Margin => {
+                Some((it.base.clone(), it.quote.clone()))
+            }
+            _ => None,
+        };
+        let margin = scenario.events.iter().filter_map(on_margin).collect();
         let mut accounts = BTreeMap::new();
         for (name, draft) in drafts {
             accounts.insert(name.to_owned(), Account::new(name, interval, draft, &received)?);
@@ -115,7 +123,7 @@ impl World {
         if wallets.len() != all {
             return Err(ScenarioError::Invalid("a user has two wallets of one kind"));
         }
-        Ok(Self { started: scenario.config.session_start, pairs, accounts, instruments })
+        Ok(Self { started: scenario.config.session_start, pairs, accounts, instruments, margin })
     }
 
     pub(crate) fn account(&self, name: &str) -> Option<&Account> {
@@ -135,6 +143,11 @@ impl World {
     /// The prices of one pair.
     pub(crate) fn price(&self, pair: &Pair) -> Option<&PriceTrack> {
         self.pairs.get(pair)
+    }
+
+    /// Whether the pair is traded on margin.
+    pub(crate) fn has_margin(&self, pair: &Pair) -> bool {
+        self.margin.contains(pair)
     }
 
     /// Every futures contract the scenario ever trades or holds, by symbol.

@@ -118,6 +118,11 @@ impl Account {
         all.filter(|trade| trade.visible <= now).collect()
     }
 
+    /// The pairs this wallet ever trades on a market.
+    pub(crate) fn books(&self, market: Market) -> impl Iterator<Item = &Pair> {
+        self.trades.keys().filter(move |book| book.market == market).map(|book| &book.pair)
+    }
+
     /// Visible trades of one futures contract, by ascending id.
     pub(crate) fn futures_trades(&self, symbol: &str, now: Stamp) -> Vec<&Trade> {
         let books = self.trades.iter().filter(|(book, _)| book.symbol == symbol);
