@@ -6,6 +6,7 @@
 //! wallets of its user. A name without a colon is a user with one wallet, and
 //! what happens in it says which:
 //!
+//! * a name that ends in `-spot`: spot, whatever happens;
 //! * positions or futures fills: futures, inverse if a fill says so;
 //! * margin fills or borrowed assets: isolated margin if the name ends in `-isolated`, else cross;
 //! * anything else: spot.
@@ -177,7 +178,9 @@ impl Draft<'_> {
         let fills = |market| self.fills.iter().filter(move |fill| fill.market == market);
         let positions = self.snapshots.iter().any(|snapshot| !snapshot.positions.is_empty());
         let mut rows = self.snapshots.iter().flat_map(|snapshot| &snapshot.balances);
-        if fills(Market::Futures).any(|fill| fill.inverse == Some(true)) {
+        if name.ends_with("-spot") {
+            Wallet::Spot
+        } else if fills(Market::Futures).any(|fill| fill.inverse == Some(true)) {
             Wallet::InverseFutures
         } else if positions || fills(Market::Futures).next().is_some() {
             Wallet::LinearFutures
