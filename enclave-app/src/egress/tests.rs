@@ -34,6 +34,7 @@ pub(crate) const BUDGETS: Budgets = Budgets {
     request_weight: u32::MAX,
     sapi_ip_weight: u32::MAX,
     sapi_uid_weight: u32::MAX,
+    futures_weight: u32::MAX,
     refusals_before_ban: u32::MAX,
     ban_secs: 1,
 };

@@ -1,4 +1,5 @@
-//! Binance Spot and the part of its wallet API that a reader needs.
+//! Binance: Spot, cross and isolated margin, both kinds of futures, and the part of the wallet
+//! API that a reader needs.
 //!
 //! A request passes these steps, each of which may end it:
 //!
@@ -11,24 +12,34 @@
 //!
 //! The wire format is the documented one, field for field. Each price event of
 //! the scenario is one trade of one unit. What it does not have: orders,
-//! margin, futures, websockets, Ed25519 and RSA keys, microsecond replies.
+//! hedge mode, portfolio margin, websockets, Ed25519 and RSA keys, microsecond replies.
 //!
 //! | module | |
 //! |---|---|
+//! | `endpoints` | paths, weights, parameters |
 //! | `params` | query and form parameters |
 //! | `auth` | keys, timestamps, signatures |
 //! | `refusal` | error codes |
-//! | `market` | public data |
-//! | `account` | balances and trades |
+//! | `market`, `candles`, `tickers` | public data |
+//! | `account` | balances and trades of the spot wallet |
+//! | `margin` | cross and isolated margin |
+//! | `contracts`, `futures` | futures |
 //! | `wallet` | key restrictions, deposits, withdrawals |
 
 mod account;
 mod auth;
+mod candles;
+mod contracts;
+mod endpoints;
+mod futures;
+mod margin;
 mod market;
 mod params;
 mod refusal;
+mod tickers;
 mod wallet;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -43,7 +54,7 @@ use crate::limits;
 use crate::scenario::Stamp;
 use crate::venue::{Caller, Shared, plain};
 use crate::weights::{Charge, Pool};
-use crate::world::World;
+use crate::world::{Account, Wallet, World};
 
 use self::params::Params;
 use self::refusal::Refusal;
@@ -78,6 +89,29 @@ enum Budget {
     Request,
     SapiIp,
     SapiUid,
+    Usdm,
+    Coinm,
+}
+
+impl Budget {
+    /// The counter of an address; a user id's is known only behind the signature.
+    const fn pool(self, peer: IpAddr) -> Option<Pool> {
+        Some(match self {
+            Self::Request => Pool::Request(peer),
+            Self::SapiIp => Pool::SapiIp(peer),
+            Self::Usdm => Pool::Usdm(peer),
+            Self::Coinm => Pool::Coinm(peer),
+            Self::SapiUid => return None,
+        })
+    }
+}
+
+/// One of the venue's hosts.
+#[derive(Clone, Copy)]
+struct Host {
+    endpoints: &'static [Endpoint],
+    /// Where a request is charged that no endpoint answers.
+    budget: Budget,
 }
 
 type Answer = Result<Vec<u8>, Refusal>;
@@ -99,11 +133,17 @@ impl Call<'_> {
         self.caller.now
     }
 
-    /// The key of a signed call, and its account.
-    fn account(&self) -> Result<(&Key, &crate::world::Account), Refusal> {
+    /// The key of a signed call, and the account it was issued for.
+    fn account(&self) -> Result<(&Key, &Account), Refusal> {
         let key = self.key.ok_or_else(Refusal::unknown_key)?;
         let account = self.world().account(&key.account).ok_or_else(Refusal::unknown_key)?;
         Ok((key, account))
+    }
+
+    /// A wallet of the key's user, if there is one.
+    fn wallet(&self, wallet: Wallet) -> Result<Option<&Account>, Refusal> {
+        let (key, _) = self.account()?;
+        Ok(self.world().wallet(&key.account, wallet))
     }
 }
 
@@ -111,54 +151,25 @@ fn json(value: &impl Serialize) -> Answer {
     serde_json::to_vec(value).map_err(|_| Refusal::internal())
 }
 
-const fn one(_: &Params) -> u32 {
-    1
+/// `api.binance.com`: spot, margin, the wallet.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    serve(shared, Host { endpoints: &endpoints::SPOT, budget: Budget::Request })
 }
 
-#[rustfmt::skip]
-static ENDPOINTS: [Endpoint; 13] = {
-    use Access::{Public, Signed};
-    use Budget::{Request, SapiIp, SapiUid};
-    const GET: Method = Method::GET;
-    [
-        Endpoint { method: GET, path: "/api/v3/ping", access: Public, budget: Request, weight: one,
-            params: &[], answer: market::ping },
-        Endpoint { method: GET, path: "/api/v3/time", access: Public, budget: Request, weight: one,
-            params: &[], answer: market::time },
-        Endpoint { method: GET, path: "/api/v3/exchangeInfo", access: Public, budget: Request, weight: |_| 20,
-            params: &["symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus"],
-            answer: market::exchange_info },
-        Endpoint { method: GET, path: "/api/v3/ticker/price", access: Public, budget: Request,
-            weight: |params| if params.has("symbol") { 2 } else { 4 },
-            params: &["symbol", "symbols", "symbolStatus"], answer: market::ticker_price },
-        Endpoint { method: GET, path: "/api/v3/klines", access: Public, budget: Request, weight: |_| 2,
-            params: &["symbol", "interval", "startTime", "endTime", "timeZone", "limit"], answer: market::klines },
-        Endpoint { method: GET, path: "/api/v3/account", access: Signed, budget: Request, weight: |_| 20,
-            params: &["omitZeroBalances"], answer: account::account },
-        Endpoint { method: GET, path: "/api/v3/myTrades", access: Signed, budget: Request,
-            weight: |params| if params.has("orderId") { 5 } else { 20 },
-            params: &["symbol", "orderId", "startTime", "endTime", "fromId", "limit"], answer: account::my_trades },
-        Endpoint { method: GET, path: "/sapi/v1/system/status", access: Public, budget: SapiIp, weight: one,
-            params: &[], answer: wallet::system_status },
-        Endpoint { method: GET, path: "/sapi/v1/account/apiRestrictions", access: Signed, budget: SapiIp, weight: one,
-            params: &[], answer: wallet::restrictions },
-        Endpoint { method: Method::POST, path: "/sapi/v1/asset/get-funding-asset", access: Signed, budget: SapiIp,
-            weight: one, params: &["asset", "needBtcValuation"], answer: wallet::funding },
-        Endpoint { method: GET, path: "/sapi/v1/capital/deposit/hisrec", access: Signed, budget: SapiIp, weight: one,
-            params: &["includeSource", "coin", "status", "startTime", "endTime", "offset", "limit", "txId"],
-            answer: wallet::deposits },
-        Endpoint { method: GET, path: "/sapi/v1/capital/withdraw/history", access: Signed, budget: SapiUid,
-            weight: |_| 18_000,
-            params: &["coin", "withdrawOrderId", "status", "startTime", "endTime", "offset", "limit", "idList"],
-            answer: wallet::withdrawals },
-        Endpoint { method: GET, path: "/sapi/v1/fiat/orders", access: Signed, budget: SapiUid, weight: |_| 90_000,
-            params: &["transactionType", "beginTime", "endTime", "page", "rows"], answer: wallet::fiat_orders },
-    ]
-};
+/// `fapi.binance.com`: futures settled in a stable coin.
+pub(crate) fn usdm_router(shared: Arc<Shared>) -> Router {
+    serve(shared, Host { endpoints: &endpoints::USDM, budget: Budget::Usdm })
+}
 
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+/// `dapi.binance.com`: futures settled in the coin.
+pub(crate) fn coinm_router(shared: Arc<Shared>) -> Router {
+    serve(shared, Host { endpoints: &endpoints::COINM, budget: Budget::Coinm })
+}
+
+fn serve(shared: Arc<Shared>, host: Host) -> Router {
     Router::new()
         .fallback(entry)
+        .layer(Extension(host))
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
         .with_state(shared)
 }
@@ -166,6 +177,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 async fn entry(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
+    Extension(host): Extension<Host>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -176,26 +188,22 @@ async fn entry(
         return Refusal::banned(secs, caller.server_time).into_response();
     }
     // 2. the endpoint
-    let at_path: Vec<_> = ENDPOINTS.iter().filter(|it| it.path == uri.path()).collect();
+    let at_path: Vec<_> = host.endpoints.iter().filter(|it| it.path == uri.path()).collect();
     let Some(endpoint) = at_path.iter().find(|it| it.method == method) else {
         let status = if at_path.is_empty() { 404 } else { 405 };
-        let charge = shared.meter.charge(Pool::Request(caller.peer), caller.peer, 1);
+        let pool = host.budget.pool(caller.peer).unwrap_or(Pool::Request(caller.peer));
+        let charge = shared.meter.charge(pool, caller.peer, 1);
         let response = match throttled(charge) {
             Some(refusal) => refusal.into_response(),
             None => missing(status, uri.path(), caller.server_time),
         };
-        return with_weight(response, Budget::Request, charge);
+        return with_weight(response, host.budget, charge);
     };
     // 3. weight by address
     let params = Params::parse(uri.query().unwrap_or_default(), &body);
     let weight = params.as_ref().map_or(1, |params| (endpoint.weight)(params));
     let mut spent = None;
-    let pool = match endpoint.budget {
-        Budget::Request => Some(Pool::Request(caller.peer)),
-        Budget::SapiIp => Some(Pool::SapiIp(caller.peer)),
-        Budget::SapiUid => None,
-    };
-    if let Some(pool) = pool {
+    if let Some(pool) = endpoint.budget.pool(caller.peer) {
         let charge = shared.meter.charge(pool, caller.peer, weight);
         if let Some(refusal) = throttled(charge) {
             return with_weight(refusal.into_response(), endpoint.budget, charge);
@@ -251,6 +259,9 @@ fn with_weight(mut response: Response<Body>, budget: Budget, charge: Charge) -> 
     match budget {
         Budget::Request => {
             headers.insert("X-MBX-USED-WEIGHT", used.clone());
+            headers.insert("X-MBX-USED-WEIGHT-1M", used);
+        }
+        Budget::Usdm | Budget::Coinm => {
             headers.insert("X-MBX-USED-WEIGHT-1M", used);
         }
         Budget::SapiIp => {

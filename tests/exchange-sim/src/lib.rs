@@ -1,6 +1,6 @@
 //! Exchanges on loopback, played from a scenario.
 //!
-//! A TLS server that answers as `api.binance.com` and `api.kraken.com` would
+//! A TLS server that answers as `api.binance.com`, `api.kraken.com` and others would
 //! if the world were the scenario (`pa-case/1`), with a clock that stands
 //! still until the poller has finished its round. It checks what the
 //! exchanges check: signatures, timestamps, windows, page limits, weights.
@@ -68,7 +68,7 @@ use crate::weights::Meter;
 use crate::world::World;
 
 pub use crate::tls::TlsError;
-pub use crate::venue::{BINANCE, CLOCK, HOSTS, KRAKEN};
+pub use crate::venue::{BINANCE, BINANCE_COINM, BINANCE_USDM, CLOCK, HOSTS, KRAKEN};
 pub use crate::weights::Budgets;
 
 /// How to start.

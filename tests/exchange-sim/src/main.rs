@@ -49,6 +49,9 @@ struct Cli {
     /// Weight of /sapi calls a minute of real time and user id
     #[arg(long, value_name = "N", default_value_t = Budgets::default().sapi_uid_weight)]
     sapi_uid_weight: u32,
+    /// Weight of the calls of each futures host a minute of real time and address
+    #[arg(long, value_name = "N", default_value_t = Budgets::default().futures_weight)]
+    futures_weight: u32,
     /// Requests refused with 429 in one minute before the address is banned
     #[arg(long, value_name = "N", default_value_t = Budgets::default().refusals_before_ban)]
     refusals_before_ban: u32,
@@ -92,6 +95,7 @@ async fn main() -> anyhow::Result<()> {
             request_weight: cli.request_weight,
             sapi_ip_weight: cli.sapi_ip_weight,
             sapi_uid_weight: cli.sapi_uid_weight,
+            futures_weight: cli.futures_weight,
             refusals_before_ban: cli.refusals_before_ban,
             ban_secs: cli.ban_secs,
         },

@@ -225,7 +225,7 @@ pub struct Flow {
     pub status: FlowStatus,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IncomeKind {
     Funding,
@@ -365,12 +365,18 @@ impl Scenario {
                         && positive(&it.price)
                         && positive(&it.qty)
                 }
-                Event::Snapshot(it) => it.balances.iter().all(|row| {
-                    code(&row.asset)
-                        && [&row.locked, &row.earn, &row.borrowed, &row.interest]
-                            .into_iter()
-                            .all(positive)
-                }),
+                Event::Snapshot(it) => {
+                    it.balances.iter().all(|row| {
+                        code(&row.asset)
+                            && [&row.locked, &row.earn, &row.borrowed, &row.interest]
+                                .into_iter()
+                                .all(positive)
+                    }) && it.positions.iter().all(|held| {
+                        code(&held.settle_asset)
+                            && positive(&held.entry_price)
+                            && positive(&held.mark_price)
+                    })
+                }
                 Event::Flow(it) => code(&it.asset),
                 Event::Income(it) => code(&it.asset),
                 Event::AccountOpen(_) | Event::AccountClose(_) => true,

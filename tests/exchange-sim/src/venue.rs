@@ -26,14 +26,18 @@ use crate::weights::Meter;
 use crate::world::World;
 use crate::{binance, control, kraken};
 
-/// Binance: Spot and the wallet API.
+/// Binance: Spot, margin and the wallet API.
 pub const BINANCE: &str = "api.binance.com";
+/// Binance: USD-M futures.
+pub const BINANCE_USDM: &str = "fapi.binance.com";
+/// Binance: COIN-M futures.
+pub const BINANCE_COINM: &str = "dapi.binance.com";
 /// Kraken Spot: public data.
 pub const KRAKEN: &str = "api.kraken.com";
 /// The scenario clock, as the enclave reaches it.
 pub const CLOCK: &str = "clock.sim.test";
 /// Every host that is imitated.
-pub const HOSTS: [&str; 3] = [BINANCE, KRAKEN, CLOCK];
+pub const HOSTS: [&str; 5] = [BINANCE, BINANCE_USDM, BINANCE_COINM, KRAKEN, CLOCK];
 
 /// What all connections share.
 #[derive(Debug)]
@@ -77,6 +81,8 @@ pub(crate) struct Cut;
 pub(crate) struct Venues {
     shared: Arc<Shared>,
     binance: Router,
+    usdm: Router,
+    coinm: Router,
     kraken: Router,
     clock: Router,
 }
@@ -85,6 +91,8 @@ impl Venues {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             binance: binance::router(Arc::clone(&shared)),
+            usdm: binance::usdm_router(Arc::clone(&shared)),
+            coinm: binance::coinm_router(Arc::clone(&shared)),
             kraken: kraken::router(Arc::clone(&shared)),
             clock: control::clock_router(Arc::clone(&shared)),
             shared,
@@ -112,6 +120,8 @@ pub(crate) async fn answer(
     request.extensions_mut().insert(caller);
     let router = match host {
         BINANCE => venues.binance.clone(),
+        BINANCE_USDM => venues.usdm.clone(),
+        BINANCE_COINM => venues.coinm.clone(),
         KRAKEN => venues.kraken.clone(),
         _ => venues.clock.clone(),
     };
@@ -175,7 +185,9 @@ fn refused(
     caller: Caller,
 ) -> Response<Body> {
     let body = match host {
-        BINANCE => binance::refusal_body(status, retry_after_secs, caller),
+        BINANCE | BINANCE_USDM | BINANCE_COINM => {
+            binance::refusal_body(status, retry_after_secs, caller)
+        }
         KRAKEN => kraken::refusal_body(status),
         _ => r#"{"code":"unavailable","message":"a fault rule"}"#.to_owned(),
     };

@@ -24,6 +24,8 @@ pub struct Budgets {
     pub sapi_ip_weight: u32,
     /// `/sapi` weight a minute and user id.
     pub sapi_uid_weight: u32,
+    /// Weight a minute and address of each of the futures hosts.
+    pub futures_weight: u32,
     /// Requests refused with 429 in one window before the address is banned.
     pub refusals_before_ban: u32,
     /// Seconds of the ban.
@@ -37,6 +39,7 @@ impl Default for Budgets {
             request_weight: 6_000,
             sapi_ip_weight: 12_000,
             sapi_uid_weight: 180_000,
+            futures_weight: 2_400,
             refusals_before_ban: 20,
             ban_secs: 120,
         }
@@ -49,6 +52,8 @@ pub(crate) enum Pool {
     Request(IpAddr),
     SapiIp(IpAddr),
     SapiUid(u64),
+    Usdm(IpAddr),
+    Coinm(IpAddr),
 }
 
 /// What became of a charge.
@@ -102,6 +107,7 @@ impl Meter {
             Pool::Request(_) => self.budgets.request_weight,
             Pool::SapiIp(_) => self.budgets.sapi_ip_weight,
             Pool::SapiUid(_) => self.budgets.sapi_uid_weight,
+            Pool::Usdm(_) | Pool::Coinm(_) => self.budgets.futures_weight,
         };
         let now = Instant::now();
         let elapsed = now.duration_since(self.started).as_secs();

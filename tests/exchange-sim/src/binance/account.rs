@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::number::{Number, padded};
-use crate::scenario::{Market, Side, Stamp};
-use crate::world::Trade;
+use crate::scenario::{Balance as ScenarioBalance, Market, Side};
+use crate::world::{Trade, Wallet};
 
 use super::market::{PLACES, find};
 use super::refusal::Refusal;
@@ -53,14 +53,21 @@ struct Balance {
 pub(super) fn account(call: &Call<'_>) -> Answer {
     let omit_zero = call.params.flag("omitZeroBalances")?;
     let (_, account) = call.account()?;
-    let snapshot = account.snapshot(call.now()).ok_or_else(Refusal::unavailable)?;
+    let mut rows: Vec<(&ScenarioBalance, bool)> = Vec::new();
+    let mut updated = call.now();
+    for wallet in [Wallet::Spot, Wallet::CrossMargin, Wallet::IsolatedMargin] {
+        let Some(held) = call.wallet(wallet)? else { continue };
+        let snapshot = held.snapshot(call.now()).ok_or_else(Refusal::unavailable)?;
+        updated = snapshot.at;
+        let spot = wallet == Wallet::Spot;
+        rows.extend(snapshot.balances.iter().map(|row| (row, spot)));
+    }
     let mut balances = Vec::new();
     let mut rest: BTreeSet<&str> = BTreeSet::new();
     for ((base, quote), _) in call.world().pairs() {
         rest.extend([base.as_str(), quote.as_str()].into_iter().filter(|asset| *asset != "USD"));
     }
-    for row in &snapshot.balances {
-        rest.remove(row.asset.as_str());
+    for (row, spot) in rows {
         let mut push = |asset: String, free: &Number, locked: &Number| {
             if !omit_zero || !free.is_zero() || !locked.is_zero() {
                 balances.push(Balance {
@@ -70,9 +77,13 @@ pub(super) fn account(call: &Call<'_>) -> Answer {
                 });
             }
         };
-        push(row.asset.clone(), &row.free, &row.locked);
+        if spot {
+            rest.remove(row.asset.as_str());
+            push(row.asset.clone(), &row.free, &row.locked);
+        }
         if !row.earn.is_zero() {
-            // Flexible savings show up in the spot wallet under a name of their own.
+            // Flexible savings show up in the spot wallet under a name of their own, whichever
+            // wallet they were bought from.
             push(format!("LD{}", row.asset), &row.earn, &Number::zero());
         }
     }
@@ -101,7 +112,7 @@ pub(super) fn account(call: &Call<'_>) -> Answer {
         brokered: false,
         require_self_trade_prevention: false,
         prevent_sor: false,
-        update_time: snapshot.at.millis(),
+        update_time: updated.millis(),
         account_type: "SPOT",
         balances,
         permissions: ["SPOT"],
@@ -127,47 +138,66 @@ struct Row<'a> {
     is_best_match: bool,
 }
 
-/// Hours between `startTime` and `endTime` at most.
-const WINDOW_HOURS: u64 = 24;
-const WINDOW_MS: u64 = WINDOW_HOURS * 3600 * 1000;
-
 /// Oldest first. With `fromId` or a time the first `limit` trades, else the last ones.
 pub(super) fn my_trades(call: &Call<'_>) -> Answer {
-    let params = call.params;
-    let symbol = params.mandatory("symbol")?;
+    let symbol = call.params.mandatory("symbol")?;
     let (pair, _) = find(call.world(), symbol)?;
-    let limit = params.limit("limit", 500, 1000)?;
-    let (start, end) = (params.number("startTime")?, params.number("endTime")?);
-    let (from, order) = (params.number("fromId")?, params.number("orderId")?);
-    if (start.is_some() || end.is_some()) && (from.is_some() || order.is_some()) {
-        return Err(Refusal::combination());
-    }
-    let times = match (start, end) {
-        (Some(start), Some(end)) if end < start => return Err(Refusal::invalid("endTime")),
-        (Some(start), Some(end)) if end - start > WINDOW_MS => {
-            return Err(Refusal::window(WINDOW_HOURS));
-        }
-        (Some(start), Some(end)) => Some(start..=end),
-        (Some(start), None) => Some(start..=start.saturating_add(WINDOW_MS)),
-        (None, Some(end)) => Some(end.saturating_sub(WINDOW_MS)..=end),
-        (None, None) => None,
-    };
-    let (_, account) = call.account()?;
-    let mut trades = account.trades(Market::Spot, pair, call.now());
-    trades.retain(|trade| {
-        times.as_ref().is_none_or(|times| times.contains(&millis(trade.at)))
-            && from.is_none_or(|from| trade.id >= from)
-            && order.is_none_or(|order| trade.order_id == order)
-    });
-    let skipped = if times.is_none() && from.is_none() && order.is_none() {
-        trades.len().saturating_sub(limit)
-    } else {
-        0
-    };
-    let rows: Vec<_> =
-        trades.iter().skip(skipped).take(limit).map(|trade| row(symbol, &pair.1, trade)).collect();
+    let window = Selection { hours: 24, limit_default: 500, without_times: None };
+    let trades = call.wallet(Wallet::Spot)?.map(|it| it.trades(Market::Spot, pair, call.now()));
+    let trades = window.of(call, trades.unwrap_or_default())?;
+    let rows: Vec<_> = trades.into_iter().map(|trade| row(symbol, &pair.1, trade)).collect();
     json(&rows)
 }
+
+/// Which trades a request asks for.
+pub(super) struct Selection {
+    /// Hours between `startTime` and `endTime` at most.
+    pub(super) hours: u64,
+    pub(super) limit_default: usize,
+    /// What a request without times and `fromId` reaches back to, in hours.
+    pub(super) without_times: Option<u64>,
+}
+
+impl Selection {
+    pub(super) fn of<'a>(
+        &self,
+        call: &Call<'_>,
+        mut trades: Vec<&'a Trade>,
+    ) -> Result<Vec<&'a Trade>, Refusal> {
+        let params = call.params;
+        let limit = params.limit("limit", self.limit_default, 1000)?;
+        let (start, end) = (params.number("startTime")?, params.number("endTime")?);
+        let (from, order) = (params.number("fromId")?, params.number("orderId")?);
+        if (start.is_some() || end.is_some()) && (from.is_some() || order.is_some()) {
+            return Err(Refusal::combination());
+        }
+        let longest = self.hours * HOUR_MS;
+        let now = call.now().millis();
+        let times = match (start, end) {
+            (Some(start), Some(end)) if end < start => return Err(Refusal::invalid("endTime")),
+            (Some(start), Some(end)) if end - start > longest => {
+                return Err(Refusal::window(self.hours));
+            }
+            (Some(start), Some(end)) => Some(start..=end),
+            (Some(start), None) => Some(start..=start.saturating_add(longest)),
+            (None, Some(end)) => Some(end.saturating_sub(longest)..=end),
+            (None, None) if from.is_none() => self
+                .without_times
+                .map(|hours| now.saturating_sub(hours.saturating_mul(HOUR_MS))..=now),
+            (None, None) => None,
+        };
+        trades.retain(|trade| {
+            times.as_ref().is_none_or(|times| times.contains(&trade.at.millis()))
+                && from.is_none_or(|from| trade.id >= from)
+                && order.is_none_or(|order| trade.order_id == order)
+        });
+        let asked = start.is_some() || end.is_some() || from.is_some() || order.is_some();
+        let skipped = if asked { 0 } else { trades.len().saturating_sub(limit) };
+        Ok(trades.into_iter().skip(skipped).take(limit).collect())
+    }
+}
+
+const HOUR_MS: u64 = 3600 * 1000;
 
 fn row<'a>(symbol: &'a str, quote: &'a str, trade: &'a Trade) -> Row<'a> {
     let fee = trade.fee.as_ref();
@@ -181,13 +211,9 @@ fn row<'a>(symbol: &'a str, quote: &'a str, trade: &'a Trade) -> Row<'a> {
         quote_qty: padded(trade.quote_qty, PLACES),
         commission: fee.map_or_else(Number::zero, |fee| fee.amount.clone()).padded(PLACES),
         commission_asset: fee.map_or(quote, |fee| &fee.asset),
-        time: millis(trade.at),
+        time: trade.at.millis(),
         is_buyer: trade.side == Side::Buy,
         is_maker: trade.maker,
         is_best_match: true,
     }
-}
-
-fn millis(at: Stamp) -> u64 {
-    at.millis()
 }

@@ -1,17 +1,12 @@
-//! Public data: time, symbols, prices, candles.
+//! Public data: time, symbols, prices.
 
-use jiff::ToSpan;
-use jiff::civil::Time as TimeOfDay;
-use rust_decimal::Decimal;
 use serde::Serialize;
 
 use crate::limits;
-use crate::number::padded;
-use crate::scenario::Stamp;
-use crate::world::{Pair, PriceTick, PriceTrack, World};
+use crate::world::{Pair, PriceTick, PriceTrack, Wallet, World};
 
 use super::refusal::Refusal;
-use super::{Answer, Call, json};
+use super::{Answer, Call, candles, contracts, json};
 
 /// Fraction digits of every amount.
 pub(super) const PLACES: usize = 8;
@@ -34,12 +29,12 @@ pub(super) fn time(call: &Call<'_>) -> Answer {
 }
 
 /// The name of a pair here; the venue has no US dollar.
-fn symbol((base, quote): &Pair) -> Option<String> {
+pub(super) fn symbol((base, quote): &Pair) -> Option<String> {
     (base != "USD" && quote != "USD").then(|| format!("{base}{quote}"))
 }
 
 /// Every listed symbol, by name.
-fn listed(world: &World) -> impl Iterator<Item = (String, &Pair, &PriceTrack)> {
+pub(super) fn listed(world: &World) -> impl Iterator<Item = (String, &Pair, &PriceTrack)> {
     world.pairs().filter_map(|(pair, track)| Some((symbol(pair)?, pair, track)))
 }
 
@@ -58,13 +53,13 @@ pub(super) fn find<'a>(
 }
 
 /// The `symbol` or `symbols` parameter; neither means all.
-enum Wanted {
+pub(super) enum Wanted {
     All,
     One(String),
     Some(Vec<String>),
 }
 
-fn wanted(call: &Call<'_>) -> Result<Wanted, Refusal> {
+pub(super) fn wanted(call: &Call<'_>) -> Result<Wanted, Refusal> {
     match (call.params.get("symbol"), call.params.get("symbols")) {
         (Some(_), Some(_)) => Err(Refusal::combination()),
         (Some(symbol), None) => Ok(Wanted::One(symbol.to_owned())),
@@ -92,11 +87,11 @@ struct ExchangeInfo {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Allowance {
-    rate_limit_type: &'static str,
-    interval: &'static str,
-    interval_num: u32,
-    limit: u32,
+pub(super) struct Allowance {
+    pub(super) rate_limit_type: &'static str,
+    pub(super) interval: &'static str,
+    pub(super) interval_num: u32,
+    pub(super) limit: u32,
 }
 
 #[derive(Serialize)]
@@ -131,7 +126,7 @@ struct SymbolInfo {
 
 #[derive(Serialize)]
 #[serde(tag = "filterType", rename_all_fields = "camelCase")]
-enum Filter {
+pub(super) enum Filter {
     #[serde(rename = "PRICE_FILTER")]
     Price { min_price: &'static str, max_price: &'static str, tick_size: &'static str },
     #[serde(rename = "LOT_SIZE")]
@@ -141,7 +136,8 @@ enum Filter {
 }
 
 impl SymbolInfo {
-    fn new(symbol: String, (base, quote): &Pair) -> Self {
+    fn new(world: &World, symbol: String, pair: &Pair) -> Self {
+        let (base, quote) = pair;
         const SMALLEST: &str = "0.00000001";
         const LARGEST: &str = "9000000000.00000000";
         Self {
@@ -163,7 +159,7 @@ impl SymbolInfo {
             cancel_replace_allowed: true,
             amend_allowed: true,
             is_spot_trading_allowed: true,
-            is_margin_trading_allowed: false,
+            is_margin_trading_allowed: world.has_margin(pair),
             filters: [
                 Filter::Price { min_price: SMALLEST, max_price: LARGEST, tick_size: SMALLEST },
                 Filter::Lot { min_qty: SMALLEST, max_qty: LARGEST, step_size: SMALLEST },
@@ -186,7 +182,7 @@ pub(super) fn exchange_info(call: &Call<'_>) -> Answer {
     let mut symbols = Vec::with_capacity(names.len());
     for name in names {
         let (pair, _) = find(call.world(), &name)?;
-        symbols.push(SymbolInfo::new(name, pair));
+        symbols.push(SymbolInfo::new(call.world(), name, pair));
     }
     let limit = |rate_limit_type, interval, interval_num, limit| Allowance {
         rate_limit_type,
@@ -247,205 +243,22 @@ pub(super) fn ticker_price(call: &Call<'_>) -> Answer {
     }
 }
 
-/// The length of a candle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Interval {
-    Seconds(i64),
-    /// From Monday, midnight.
-    Week,
-    Month,
-}
-
-impl Interval {
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "1s" => Self::Seconds(1),
-            "1m" => Self::Seconds(60),
-            "3m" => Self::Seconds(180),
-            "5m" => Self::Seconds(300),
-            "15m" => Self::Seconds(900),
-            "30m" => Self::Seconds(1800),
-            "1h" => Self::Seconds(3600),
-            "2h" => Self::Seconds(7200),
-            "4h" => Self::Seconds(14_400),
-            "6h" => Self::Seconds(21_600),
-            "8h" => Self::Seconds(28_800),
-            "12h" => Self::Seconds(43_200),
-            "1d" => Self::Seconds(86_400),
-            "3d" => Self::Seconds(259_200),
-            "1w" => Self::Week,
-            "1M" => Self::Month,
-            _ => return None,
-        })
-    }
-
-    /// The start of the candle that holds `at`.
-    fn floor(self, at: Stamp) -> Stamp {
-        match self {
-            Self::Seconds(secs) => at.plus_micros(-at.micros().rem_euclid(secs * 1_000_000)),
-            Self::Week => {
-                // The epoch was a Thursday, three days after a Monday.
-                let week = 7 * 86_400 * 1_000_000;
-                let since_monday = at.micros() + 3 * 86_400 * 1_000_000;
-                at.plus_micros(-since_monday.rem_euclid(week))
-            }
-            Self::Month => {
-                let first = at.civil().date().first_of_month();
-                Stamp::from_civil(first.to_datetime(TimeOfDay::midnight()))
-            }
-        }
-    }
-
-    /// The start of the next candle.
-    fn next(self, open: Stamp) -> Stamp {
-        match self {
-            Self::Seconds(secs) => open.plus_micros(secs * 1_000_000),
-            Self::Week => open.plus_micros(7 * 86_400 * 1_000_000),
-            Self::Month => {
-                let next = open.civil().date().checked_add(1.month());
-                next.map_or(Stamp::from_micros(i64::MAX), |date| {
-                    Stamp::from_civil(date.to_datetime(TimeOfDay::midnight()))
-                })
-            }
-        }
-    }
-}
-
-/// `[open time, open, high, low, close, volume, close time, quote volume, trades, taker buy
-/// volume, taker buy quote volume, "0"]`.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Candle(
-    u64,
-    String,
-    String,
-    String,
-    String,
-    String,
-    u64,
-    String,
-    usize,
-    String,
-    String,
-    &'static str,
-);
-
 pub(super) fn klines(call: &Call<'_>) -> Answer {
     let (_, track) = find(call.world(), call.params.mandatory("symbol")?)?;
-    let interval =
-        Interval::parse(call.params.mandatory("interval")?).ok_or_else(Refusal::interval)?;
-    if call.params.get("timeZone").is_some_and(|zone| zone != "0") {
-        return Err(Refusal::invalid("timeZone"));
-    }
-    let limit = call.params.limit("limit", 500, 1000)?;
-    let instant = |name| -> Result<Option<Stamp>, Refusal> {
-        let millis = call.params.number(name)?;
-        let micros = millis.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(1000));
-        Ok(micros.map(Stamp::from_micros))
-    };
-    let (start, end) = (instant("startTime")?, instant("endTime")?);
-    json(&candles(&track.until(call.now()), interval, start, end, call.now(), limit))
+    candles::answer(call, track, 1000)
 }
 
-/// Candles whose open time is from `start` to `end`: the oldest ones if there is a `start`, else
-/// the newest ones. Where nothing traded a candle repeats the last close.
-fn candles(
-    ticks: &[&PriceTick],
-    interval: Interval,
-    start: Option<Stamp>,
-    end: Option<Stamp>,
-    now: Stamp,
-    limit: usize,
-) -> Vec<Candle> {
-    let Some(first) = ticks.first() else { return Vec::new() };
-    let oldest = interval.floor(first.at);
-    let last = interval.floor(end.map_or(now, |end| end.min(now)));
-    let mut open = match start {
-        Some(start) if start > oldest => {
-            let floor = interval.floor(start);
-            if floor == start { start } else { interval.next(floor) }
-        }
-        Some(_) => oldest,
-        None => back(interval, last, limit, oldest),
-    };
-    let mut row = Vec::new();
-    while open <= last && row.len() < limit {
-        let close = interval.next(open);
-        let from = ticks.partition_point(|tick| tick.at < open);
-        let to = ticks.partition_point(|tick| tick.at < close);
-        let traded = ticks.get(from..to).unwrap_or_default();
-        let before = from.checked_sub(1).and_then(|index| ticks.get(index)).copied();
-        if let Some(candle) = candle(open, close, traded, before) {
-            row.push(candle);
-        }
-        open = close;
-    }
-    row
+pub(super) fn usdm_klines(call: &Call<'_>) -> Answer {
+    contract_klines(call, Wallet::LinearFutures)
 }
 
-/// The open time `limit - 1` candles before `last`, but not before `oldest`.
-fn back(interval: Interval, last: Stamp, limit: usize, oldest: Stamp) -> Stamp {
-    let mut open = last;
-    for _ in 1..limit {
-        if open <= oldest {
-            break;
-        }
-        open = interval.floor(open.plus_micros(-1));
-    }
-    open.max(oldest)
+/// Volumes count contracts, the same at every price.
+pub(super) fn coinm_klines(call: &Call<'_>) -> Answer {
+    contract_klines(call, Wallet::InverseFutures)
 }
 
-fn candle(
-    open: Stamp,
-    close: Stamp,
-    traded: &[&PriceTick],
-    before: Option<&PriceTick>,
-) -> Option<Candle> {
-    let first = traded.first().copied().or(before)?;
-    let last = traded.last().copied().or(before)?;
-    let high = traded.iter().max_by_key(|tick| tick.value).copied().unwrap_or(last);
-    let low = traded.iter().min_by_key(|tick| tick.value).copied().unwrap_or(last);
-    let volume = padded(Decimal::from(traded.len()), PLACES);
-    let quote: Decimal = traded.iter().map(|tick| tick.value).sum();
-    let price = |tick: &PriceTick| tick.price.padded(PLACES);
-    Some(Candle(
-        open.millis(),
-        price(first),
-        price(high),
-        price(low),
-        price(last),
-        volume,
-        close.millis() - 1,
-        padded(quote, PLACES),
-        traded.len(),
-        padded(Decimal::ZERO, PLACES),
-        padded(Decimal::ZERO, PLACES),
-        "0",
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Stamp {
-        Stamp::try_from(text.to_owned()).unwrap()
-    }
-
-    #[test]
-    fn candles_start_where_the_venue_starts_them() {
-        for (interval, open, next) in [
-            ("5m", "2026-02-04T13:45:00Z", "2026-02-04T13:50:00Z"),
-            ("4h", "2026-02-04T12:00:00Z", "2026-02-04T16:00:00Z"),
-            ("1d", "2026-02-04T00:00:00Z", "2026-02-05T00:00:00Z"),
-            ("1w", "2026-02-02T00:00:00Z", "2026-02-09T00:00:00Z"),
-            ("1M", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"),
-        ] {
-            let parsed = Interval::parse(interval).unwrap();
-            let floor = parsed.floor(at("2026-02-04T13:47:11.5Z"));
-            assert_eq!(floor, at(open), "{interval}");
-            assert_eq!(parsed.next(floor), at(next), "{interval}");
-            assert_eq!(parsed.floor(floor), floor, "{interval}");
-        }
-        assert_eq!(Interval::parse("7m"), None);
-    }
+fn contract_klines(call: &Call<'_>, wallet: Wallet) -> Answer {
+    let contract = contracts::find(call.world(), wallet, call.params.mandatory("symbol")?)?;
+    let track = call.world().price(&contract.pair).ok_or_else(Refusal::symbol)?;
+    candles::answer(call, track, 1500)
 }

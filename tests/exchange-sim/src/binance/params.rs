@@ -41,7 +41,7 @@ impl Params {
 
     /// The rules for all parameters of an endpoint together.
     ///
-    /// `/api` refuses names it does not read; `/sapi` ignores them.
+    /// `/sapi` ignores names it does not read; the others refuse them.
     pub(super) fn check(&self, known: &[&str], signed: bool, path: &str) -> Result<(), Refusal> {
         if signed && ![&self.query, &self.body].into_iter().all(|text| is_encoded(text)) {
             return Err(Refusal::signature());
@@ -53,7 +53,7 @@ impl Params {
         let is_known =
             |name: &str| known.contains(&name) || (signed && OF_A_SIGNATURE.contains(&name));
         let read = self.pairs.iter().filter(|(name, _)| is_known(name)).count();
-        if path.starts_with("/api/") && read != self.pairs.len() {
+        if !path.starts_with("/sapi/") && read != self.pairs.len() {
             return Err(Refusal::unread(read, self.pairs.len()));
         }
         Ok(())

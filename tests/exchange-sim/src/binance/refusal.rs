@@ -113,6 +113,10 @@ impl Refusal {
         Self::new(400, -1130, format!("Data sent for parameter '{name}' is not valid."))
     }
 
+    pub(super) fn no_margin_account() -> Self {
+        Self::new(400, -3003, "Margin account does not exist.")
+    }
+
     pub(super) fn throttled(limit: u32, retry_after_secs: u64) -> Self {
         let msg = format!(
             "Too much request weight used; current limit is {limit} request weight per 1 MINUTE. \

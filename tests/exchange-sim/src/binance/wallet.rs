@@ -1,5 +1,6 @@
 //! Key restrictions, deposits and withdrawals, fiat orders, the funding wallet.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use rust_decimal::Decimal;
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::keys::{Permissions, RIGHTS};
 use crate::number::padded;
 use crate::scenario::{FlowStatus, Stamp};
-use crate::world::{Transfer, TransferVersion};
+use crate::world::{Transfer, TransferVersion, Wallet};
 
 use super::market::PLACES;
 use super::params::Params;
@@ -57,8 +58,9 @@ pub(super) fn restrictions(call: &Call<'_>) -> Answer {
 /// The scenario keeps everything in the spot wallet.
 pub(super) fn funding(call: &Call<'_>) -> Answer {
     call.params.flag("needBtcValuation")?;
-    let (_, account) = call.account()?;
-    account.snapshot(call.now()).ok_or_else(Refusal::unavailable)?;
+    if let Some(account) = call.wallet(Wallet::Spot)? {
+        account.snapshot(call.now()).ok_or_else(Refusal::unavailable)?;
+    }
     let none: [(); 0] = [];
     json(&none)
 }
@@ -103,8 +105,8 @@ fn page<'a>(
     if ids.as_ref().is_some_and(|ids| ids.len() > 45) {
         return Err(Refusal::invalid("idList"));
     }
-    let (_, account) = call.account()?;
-    let rows = account.transfers(call.now()).into_iter().filter(|(transfer, version)| {
+    let known = call.wallet(Wallet::Spot)?.map(|account| account.transfers(call.now()));
+    let rows = known.unwrap_or_default().into_iter().filter(|(transfer, version)| {
         transfer.deposit == deposit
             && !is_fiat(&transfer.asset)
             && window.contains(&transfer.created.millis())
@@ -234,6 +236,89 @@ fn completed(version: &TransferVersion) -> Option<Stamp> {
     (version.status == FlowStatus::Completed).then_some(version.at)
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the venue's record")]
+struct Coin<'a> {
+    coin: &'a str,
+    deposit_all_enable: bool,
+    withdraw_all_enable: bool,
+    name: &'a str,
+    free: &'static str,
+    locked: &'static str,
+    freeze: &'static str,
+    withdrawing: &'static str,
+    ipoing: &'static str,
+    ipoable: &'static str,
+    storage: &'static str,
+    is_legal_money: bool,
+    trading: bool,
+    network_list: Vec<Network<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the venue's record")]
+struct Network<'a> {
+    network: &'a str,
+    coin: &'a str,
+    withdraw_integer_multiple: &'static str,
+    is_default: bool,
+    deposit_enable: bool,
+    withdraw_enable: bool,
+    name: &'a str,
+    withdraw_fee: &'static str,
+    withdraw_min: &'static str,
+    withdraw_max: &'static str,
+    min_confirm: u32,
+    un_lock_confirm: u32,
+    same_address: bool,
+    busy: bool,
+}
+
+/// Every coin of every pair, with the network it moves on. What the user holds is not repeated.
+pub(super) fn coins(call: &Call<'_>) -> Answer {
+    const ZERO: &str = "0";
+    call.account()?;
+    let pairs = call.world().pairs().flat_map(|((base, quote), _)| [base, quote]);
+    let names: BTreeSet<&String> = pairs.filter(|asset| *asset != "USD").collect();
+    let coins: Vec<_> = names
+        .into_iter()
+        .map(|coin| Coin {
+            coin,
+            deposit_all_enable: true,
+            withdraw_all_enable: true,
+            name: coin,
+            free: ZERO,
+            locked: ZERO,
+            freeze: ZERO,
+            withdrawing: ZERO,
+            ipoing: ZERO,
+            ipoable: ZERO,
+            storage: ZERO,
+            is_legal_money: is_fiat(coin),
+            trading: true,
+            network_list: vec![Network {
+                network: network(coin),
+                coin,
+                withdraw_integer_multiple: "0.00000001",
+                is_default: true,
+                deposit_enable: true,
+                withdraw_enable: true,
+                name: network(coin),
+                withdraw_fee: "0.0001",
+                withdraw_min: "0.0002",
+                withdraw_max: "9999999",
+                min_confirm: 1,
+                un_lock_confirm: 0,
+                same_address: false,
+                busy: false,
+            }],
+        })
+        .collect();
+    json(&coins)
+}
+
 fn network(asset: &str) -> &str {
     match asset {
         "BNB" => "BSC",
@@ -280,9 +365,9 @@ pub(super) fn fiat_orders(call: &Call<'_>) -> Answer {
     let window = window(call.params, "beginTime", call.now())?;
     let rows = call.params.limit("rows", 100, 500)?;
     let number = call.params.limit("page", 1, 1_000_000)?;
-    let (_, account) = call.account()?;
-    let all: Vec<_> = account
-        .transfers(call.now())
+    let known = call.wallet(Wallet::Spot)?.map(|account| account.transfers(call.now()));
+    let all: Vec<_> = known
+        .unwrap_or_default()
         .into_iter()
         .filter(|(transfer, _)| {
             transfer.deposit == deposit

@@ -8,5 +8,6 @@ mod faults;
 mod program;
 mod refusals;
 mod tls;
+mod wallets;
 mod weights;
 mod world;

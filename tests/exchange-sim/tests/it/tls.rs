@@ -10,7 +10,13 @@ use crate::client::{call, dial, exchange, get, request, start, start_with, tls};
 #[tokio::test]
 async fn every_host_has_a_certificate_under_one_root() {
     let sim = start("deposit.json").await;
-    for (host, path) in HOSTS.into_iter().zip(["/api/v3/ping", "/0/public/Time", "/clock"]) {
+    for (host, path) in HOSTS.into_iter().zip([
+        "/api/v3/ping",
+        "/fapi/v1/ping",
+        "/dapi/v1/ping",
+        "/0/public/Time",
+        "/clock",
+    ]) {
         assert_eq!(get(&sim, host, path).await.status, 200, "{host}");
     }
 }
