@@ -139,7 +139,7 @@ impl Poller {
             .collect();
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
-            desk: Desk::new(Arc::clone(&parts.clock), minutes(&parts)),
+            desk: Desk::new(Arc::clone(&parts.clock), Arc::clone(&parts.entropy), minutes(&parts)),
             markets: Markets::new(&parts.egress, &offered),
             portfolios: Mutex::default(),
             sessions: Mutex::default(),

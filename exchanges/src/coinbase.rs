@@ -124,7 +124,7 @@ impl Connector for Coinbase {
             // A key sees one portfolio and not whose it is.
             Query::AccountIdentity => {
                 let value = document.object("body")?.text("portfolio_uuid")?;
-                Ok(Page::one(Fact::Identity(Identity { kind: IdentityKind::Uid, value })))
+                Ok(Page::one(Fact::Identity(Identity { kind: IdentityKind::PortfolioUuid, value })))
             }
             Query::Balances { cursor } => {
                 let (facts, next) = balances::page(document)?;

@@ -231,6 +231,8 @@ pub struct Identity {
 pub enum IdentityKind {
     /// A user id.
     Uid,
+    /// The id of a portfolio, of which a user may have several.
+    PortfolioUuid,
 }
 
 impl IdentityKind {
@@ -238,6 +240,7 @@ impl IdentityKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Uid => "uid",
+            Self::PortfolioUuid => "portfolio_uuid",
         }
     }
 }

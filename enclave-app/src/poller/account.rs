@@ -83,6 +83,8 @@ pub(super) struct Account {
     /// Assets that were ever seen here, and when their balance last moved.
     assets: BTreeMap<String, Option<UnixMillis>>,
     balances: BTreeMap<String, Decimal>,
+    /// Wallets whose transfers are listed under their own ids.
+    wallets: Vec<String>,
     /// Pairs the customer named, and those that had fills.
     pairs: BTreeSet<String>,
     transfers: Transfers,
@@ -171,6 +173,7 @@ impl Account {
             marks: BTreeMap::new(),
             assets: BTreeMap::new(),
             balances: BTreeMap::new(),
+            wallets: Vec::new(),
             pairs: BTreeSet::new(),
             transfers: Transfers::default(),
             bookings: Bookings::default(),

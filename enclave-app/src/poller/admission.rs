@@ -45,6 +45,7 @@ pub(super) async fn check(
         .ok_or_else(|| AccountRefusal::Unavailable { label: label() })?;
     let kind = match identity.kind {
         exchanges::IdentityKind::Uid => IdentityKind::Uid,
+        exchanges::IdentityKind::PortfolioUuid => IdentityKind::PortfolioUuid,
     };
     // What no message can carry must not open a session that its owner never hears of.
     let identity = Identity { kind, value: identity.value };

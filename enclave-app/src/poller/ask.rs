@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use exchanges::{
-    Connector, Context, Credentials, ExchangeError, Fact, Kind, Page, Query, Reach, Request, Retry,
-    Venue,
+    Connector, Context, Credentials, ExchangeError, Fact, Kind, Nonce, Page, Query, Reach, Request,
+    Retry, Venue,
 };
 use protocol::category::Category;
 use protocol::time::UnixMillis;
@@ -20,6 +20,7 @@ use super::breaker::{Breakers, Pass};
 use super::limiter::{Holder, Limits, OverLimit};
 use crate::clock::Clock;
 use crate::egress::{FetchError, Http};
+use crate::entropy::{Entropy, EntropyError};
 use crate::sessions::{Active, Session, Vault, VaultError};
 
 /// Tries of one question, the first included.
@@ -53,6 +54,8 @@ pub(super) enum AskError {
     /// The host is being left alone.
     #[error("the exchange is being left alone for a while")]
     CircuitOpen,
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
     /// More pages than one answer can have.
     #[error("the answer has too many pages")]
     TooManyPages,
@@ -65,6 +68,7 @@ impl AskError {
             Self::Fetch(error) => error.category(),
             Self::Vault(_) => Category::NotFound,
             Self::OverLimit => Category::Throttled,
+            Self::Entropy(_) => Category::Internal,
             Self::CircuitOpen | Self::TooManyPages => Category::Unavailable,
         }
     }
@@ -115,12 +119,17 @@ pub(super) struct Desk {
     openings: AtomicU64,
     /// By host: exchange time less ours, in milliseconds.
     offsets: Mutex<HashMap<&'static str, Offset>>,
+    entropy: Arc<Entropy>,
+    /// When the last request of each exchange that counts them was made.
+    counted: Mutex<HashMap<Venue, UnixMillis>>,
 }
 
 impl Desk {
     /// `minutes` as [`Limits::new`] says.
-    pub(super) fn new(clock: Arc<dyn Clock>, minutes: u32) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, entropy: Arc<Entropy>, minutes: u32) -> Self {
         Self {
+            entropy,
+            counted: Mutex::default(),
             limits: Limits::new(Arc::clone(&clock), minutes),
             clock,
             breakers: Breakers::default(),
@@ -282,14 +291,30 @@ impl Desk {
         now: UnixMillis,
     ) -> Result<Request, AskError> {
         let offset = self.offset_millis(connector.venue(), connector.host(query));
-        let at = UnixMillis(now.0.saturating_add_signed(offset));
-        let sign = |credentials: &Credentials<'_>| connector.request(query, Some(credentials), at);
+        let mut at = UnixMillis(now.0.saturating_add_signed(offset));
+        if connector.counts_requests() && query.is_private() {
+            at = self.count(connector.venue(), at);
+        }
+        let nonce = Nonce(self.entropy.array()?);
+        let sign = |credentials: &Credentials<'_>| {
+            connector.request_with(query, Some(credentials), at, &nonce)
+        };
         let request = match signed {
             Signed::Nobody => connector.request(query, None, at),
             Signed::Opening(vault, index, _) => vault.with_secret(index, sign)?,
             Signed::Live(session, index) => session.with_secret(now, index, sign)?,
         };
         Ok(request?)
+    }
+}
+
+impl Desk {
+    /// `at`, or the first moment after the last request: no two have the same, whosever they are.
+    fn count(&self, venue: Venue, at: UnixMillis) -> UnixMillis {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = counted.entry(venue).or_insert(UnixMillis(0));
+        *last = at.max(UnixMillis(last.0.saturating_add(1)));
+        *last
     }
 }
 
@@ -314,6 +339,7 @@ fn judge(pass: Pass<'_>, now: UnixMillis, error: Option<&AskError>) {
         AskError::Fetch(FetchError::NotAdmitted | FetchError::Malformed)
         | AskError::Vault(_)
         | AskError::OverLimit
+        | AskError::Entropy(_)
         | AskError::CircuitOpen
         | AskError::TooManyPages => drop(pass),
     }
@@ -342,6 +368,7 @@ fn wait(error: &AskError, pause: Duration) -> Option<Duration> {
         AskError::Fetch(FetchError::NotAdmitted | FetchError::TooLong | FetchError::Malformed)
         | AskError::Vault(_)
         | AskError::OverLimit
+        | AskError::Entropy(_)
         | AskError::CircuitOpen
         | AskError::TooManyPages => None,
     }

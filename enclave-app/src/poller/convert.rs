@@ -10,8 +10,8 @@ use analytics::event::{
 };
 use analytics::text::{Asset, Name};
 use exchanges::{
-    AmountUnit, Fill, Income, IncomeType, PositionSide, Price, Transfer, TransferKind,
-    TransferStatus,
+    AmountUnit, BookingClass, Fill, Income, IncomeType, LedgerEntry, PositionSide, Price, Transfer,
+    TransferKind, TransferStatus,
 };
 use protocol::time::UnixMillis;
 use rust_decimal::Decimal;
@@ -45,7 +45,11 @@ impl Delivery {
         let market = match self.market {
             exchanges::Market::Spot => Market::Spot,
             exchanges::Market::MarginCross | exchanges::Market::MarginIsolated => Market::Margin,
-            exchanges::Market::UsdM | exchanges::Market::CoinM => Market::Futures,
+            exchanges::Market::UsdM | exchanges::Market::CoinM | exchanges::Market::Futures => {
+                Market::Futures
+            }
+            exchanges::Market::Unified if instrument.settle.is_some() => Market::Futures,
+            exchanges::Market::Unified => Market::Spot,
         };
         Ok(Event::Fill(Box::new(FillEvent {
             t: time(fill.at)?,
@@ -135,6 +139,48 @@ impl Delivery {
         })))
     }
 
+    /// A booking of a spot account; `None` for what other lists tell already, and for what moves
+    /// nothing but between its own wallets.
+    pub(super) fn entry(&self, entry: &LedgerEntry) -> Result<Option<Event>, NotCarried> {
+        let kind = match entry.class {
+            // Purchases in an app are in no list of fills: their two sides cancel in value.
+            BookingClass::Trade if entry.raw_type == "trade" => return Ok(None),
+            BookingClass::Deposit | BookingClass::Withdrawal | BookingClass::Margin => {
+                return Ok(None);
+            }
+            BookingClass::InternalTransfer if !leaves(entry) => return Ok(None),
+            BookingClass::InternalTransfer | BookingClass::Transfer => {
+                return Ok(Some(Event::Flow(FlowEvent {
+                    t: time(entry.at)?,
+                    seen: self.seen(entry.at)?,
+                    account: self.account.clone(),
+                    asset: asset(&entry.asset)?,
+                    amount: Number::from(entry.balance_change),
+                    id: name(&format!("b-{}", entry.id))?,
+                    txid: None,
+                    status: FlowStatus::Completed,
+                })));
+            }
+            BookingClass::Reward => IncomeKind::Reward,
+            BookingClass::MarginFee | BookingClass::Interest => IncomeKind::Interest,
+            BookingClass::Funding => IncomeKind::Funding,
+            BookingClass::Trade
+            | BookingClass::Adjustment
+            | BookingClass::Conversion
+            | BookingClass::Settlement
+            | BookingClass::Other => IncomeKind::Other,
+        };
+        Ok(Some(Event::Income(IncomeEvent {
+            t: time(entry.at)?,
+            seen: self.seen(entry.at)?,
+            account: self.account.clone(),
+            kind,
+            asset: asset(&entry.asset)?,
+            amount: Number::from(entry.balance_change),
+            id: name(&entry.id)?,
+        })))
+    }
+
     /// Everything the account holds at a round's time.
     pub(super) fn snapshot(
         &self,
@@ -191,14 +237,22 @@ fn position(position: &exchanges::Position) -> Result<Position, NotCarried> {
         PositionSide::Long => position.amount,
         PositionSide::Short => -position.amount,
     };
+    let profit = position.unrealized_pnl.ok_or(NotCarried)?;
+    // Where the exchange tells the profit alone, the price that it follows from.
+    let mark = || position.entry_price.checked_add(profit.checked_div(qty)?);
     Ok(Position {
         symbol: name(&position.instrument.raw)?,
         qty: Number::from(qty),
         entry_price: Number::from(position.entry_price),
-        mark_price: Number::from(position.mark_price.ok_or(NotCarried)?),
-        unrealized_pnl: Number::from(position.unrealized_pnl.ok_or(NotCarried)?),
+        mark_price: Number::from(position.mark_price.or_else(mark).ok_or(NotCarried)?),
+        unrealized_pnl: Number::from(profit),
         settle_asset: asset(position.settle.as_deref().ok_or(NotCarried)?)?,
     })
+}
+
+/// Whether a transfer between own wallets goes to one that belongs to another account of ours.
+fn leaves(entry: &LedgerEntry) -> bool {
+    matches!(entry.raw_subtype.as_deref(), Some("spottofutures" | "spotfromfutures"))
 }
 
 /// A price as of `t`, delivered at `seen`.

@@ -87,17 +87,28 @@ impl Limits {
         }
         let fresh = || {
             let whole = bucket.per_minute.saturating_mul(self.minutes);
-            let at_once = match bucket.scope {
-                Scope::Address => whole / 2,
-                Scope::Account => whole / 4 * 3,
+            let at_once = match (bucket.at_once, bucket.scope) {
+                // What runs down all the time may be filled whenever there is room.
+                (Some(most), _) => {
+                    let most = most.saturating_add(
+                        bucket.per_minute.saturating_mul(self.minutes.saturating_sub(1)),
+                    );
+                    return leaky(most, bucket.per_minute, &self.clock);
+                }
+                (None, Scope::Address) => whole / 2,
+                (None, Scope::Account) => whole / 4 * 3,
             };
-            let [at_once, a_minute] = [at_once, whole.saturating_sub(at_once)]
-                .map(|part| NonZeroU32::new(part).unwrap_or(NonZeroU32::MIN));
-            let quota = Quota::per_minute(a_minute).allow_burst(at_once);
-            Arc::new(RateLimiter::direct_with_clock(quota, self.clock.clone()))
+            leaky(at_once, whole.saturating_sub(at_once), &self.clock)
         };
         Arc::clone(counters.entry(key).or_insert_with(fresh))
     }
+}
+
+fn leaky(at_once: u32, a_minute: u32, clock: &WallClock) -> Arc<Limiter> {
+    let [at_once, a_minute] =
+        [at_once, a_minute].map(|part| NonZeroU32::new(part).unwrap_or(NonZeroU32::MIN));
+    let quota = Quota::per_minute(a_minute).allow_burst(at_once);
+    Arc::new(RateLimiter::direct_with_clock(quota, clock.clone()))
 }
 
 /// The enclave's wall clock, as the limiter wants it.
@@ -142,7 +153,8 @@ mod tests {
     use super::*;
     use crate::clock::AnchoredClock;
 
-    const BUCKET: Bucket = Bucket { name: "test", scope: Scope::Address, per_minute: 100, at_once: None };
+    const BUCKET: Bucket =
+        Bucket { name: "test", scope: Scope::Address, per_minute: 100, at_once: None };
 
     fn limits() -> Limits {
         Limits::new(Arc::new(AnchoredClock::starting_at(UnixMillis(1_000_000))), 1)

@@ -14,7 +14,7 @@ use exchanges::{Query, Window};
 use protocol::time::UnixMillis;
 
 /// How long a fill may take to show up in the exchange's list: three polls.
-const OVERLAP: Duration = Duration::from_mins(15);
+pub(super) const OVERLAP: Duration = Duration::from_mins(15);
 
 /// What was read of one pair.
 #[derive(Debug, Default)]
@@ -40,14 +40,27 @@ impl Marks {
         if let Some(id) = self.settled {
             return vec![Query::fills_from(pair, id)];
         }
-        let first = UnixMillis(since.0.saturating_add(1));
         let reach = before(now, window_max.saturating_sub(Duration::from_millis(1)));
-        let overlap = self.covered.map_or(first, |covered| before(covered, OVERLAP));
-        let start = overlap.min(reach).max(first);
+        let start = self.start(since).min(reach).max(first(since));
         Window::new(start, now)
             .split(window_max)
             .map(|window| Query::fills_in(pair, window))
             .collect()
+    }
+
+    /// The same for a list of all pairs, which is asked by time alone.
+    pub(super) fn windows(
+        &self,
+        since: UnixMillis,
+        now: UnixMillis,
+        window_max: Duration,
+    ) -> impl Iterator<Item = Window> {
+        Window::new(self.start(since), now).split(window_max)
+    }
+
+    fn start(&self, since: UnixMillis) -> UnixMillis {
+        let first = first(since);
+        self.covered.map_or(first, |covered| before(covered, OVERLAP).max(first))
     }
 
     /// Whether a fill was not read before.
@@ -89,6 +102,11 @@ impl Marks {
             _ => *at >= oldest,
         });
     }
+}
+
+/// The first moment that is of interest.
+const fn first(since: UnixMillis) -> UnixMillis {
+    UnixMillis(since.0.saturating_add(1))
 }
 
 fn before(at: UnixMillis, by: Duration) -> UnixMillis {

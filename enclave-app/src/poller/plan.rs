@@ -21,6 +21,8 @@ pub(super) struct Plan {
 pub(super) enum Holdings {
     /// Balances of wallets.
     Wallets,
+    /// The same, and margin positions whose profit is in no balance.
+    WalletsAndPositions,
     /// Collateral and open positions.
     Futures,
 }
@@ -32,6 +34,8 @@ pub(super) enum Fills {
     ByPair,
     /// Pair by pair, and the bookings tell which pairs were traded.
     ByBooking,
+    /// All pairs in one list, in pages of so many rows.
+    ByAccount { page: u16 },
 }
 
 /// A list of what moves holdings besides trades.
@@ -43,12 +47,17 @@ pub(super) enum Movement {
     FiatWithdrawals,
     /// Funding, interest, transfers between own wallets.
     Bookings,
+    /// Every change of a balance.
+    Ledger,
+    /// Deposits and withdrawals of each wallet, by the wallet's own id.
+    WalletTransfers,
 }
 
 /// How often the expensive questions are asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cadence {
-    /// One call costs a tenth of an account's minute.
+    /// At Binance one call costs a tenth of an account's minute, at Coinbase it takes one for
+    /// each wallet.
     pub(super) withdrawals: Duration,
     /// Bank payments, each direction: one call costs half of an account's minute.
     pub(super) fiat: Duration,
@@ -76,8 +85,8 @@ impl Cadence {
 
     pub(super) const fn of(&self, list: Movement) -> Duration {
         match list {
-            Movement::Deposits | Movement::Bookings => Duration::ZERO,
-            Movement::Withdrawals => self.withdrawals,
+            Movement::Deposits | Movement::Bookings | Movement::Ledger => Duration::ZERO,
+            Movement::Withdrawals | Movement::WalletTransfers => self.withdrawals,
             Movement::FiatDeposits | Movement::FiatWithdrawals => self.fiat,
         }
     }
@@ -90,7 +99,7 @@ impl Plan {
 }
 
 /// What sessions may open here.
-pub(super) static PLANS: [Plan; 3] = [
+pub(super) static PLANS: [Plan; 5] = [
     Plan {
         venue: Venue::Binance,
         market: Market::Spot,
@@ -118,6 +127,22 @@ pub(super) static PLANS: [Plan; 3] = [
         holdings: Holdings::Futures,
         fills: Fills::ByBooking,
         movements: &[Movement::Bookings],
+        prices: Market::Spot,
+    },
+    Plan {
+        venue: Venue::Kraken,
+        market: Market::Spot,
+        holdings: Holdings::WalletsAndPositions,
+        fills: Fills::ByAccount { page: 50 },
+        movements: &[Movement::Deposits, Movement::Withdrawals, Movement::Ledger],
+        prices: Market::Spot,
+    },
+    Plan {
+        venue: Venue::Coinbase,
+        market: Market::Spot,
+        holdings: Holdings::Wallets,
+        fills: Fills::ByAccount { page: 100 },
+        movements: &[Movement::WalletTransfers],
         prices: Market::Spot,
     },
 ];

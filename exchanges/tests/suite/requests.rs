@@ -203,7 +203,13 @@ fn kraken_is_asked_for_prices_and_nothing_else() {
 #[test]
 fn the_registry_names_every_host_once() {
     let hosts: Vec<_> = exchanges::hosts().iter().map(|host| (host.name, host.port)).collect();
-    let names = ["api.binance.com", "api.kraken.com", "dapi.binance.com", "fapi.binance.com"];
+    let names = [
+        "api.binance.com",
+        "api.coinbase.com",
+        "api.kraken.com",
+        "dapi.binance.com",
+        "fapi.binance.com",
+    ];
     assert_eq!(hosts, names.map(|name| (name, 443)));
 }
 

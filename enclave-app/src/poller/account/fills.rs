@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use exchanges::{Context, Fact, Instrument, Query, Window};
+use protocol::time::UnixMillis;
 
 use super::{Account, Ambiguous, Hand, Incomplete, within};
 use crate::poller::market::watched;
-use crate::poller::marks::Marks;
+use crate::poller::marks::{Marks, OVERLAP};
 use crate::poller::plan::Fills;
 
 /// How long fills of a pair are looked for after one of its balances moved: three polls.
 const MOVED_FOR: Duration = Duration::from_mins(15);
+
+/// The list of all pairs, among the lists of single ones.
+const ALL_PAIRS: &str = "";
 
 impl Account {
     /// Fills of every watched pair, each from its mark.
@@ -21,12 +25,15 @@ impl Account {
         context: &Context,
         ambiguous: Ambiguous,
     ) -> Result<(), Incomplete> {
+        if let Fills::ByAccount { page } = self.plan.fills {
+            return self.fills_of_all(hand, context, page, ambiguous).await;
+        }
         let mut asked = BTreeSet::new();
         loop {
             // A fill can bring an asset that makes further pairs worth asking.
             let held = match self.plan.fills {
                 Fills::ByPair => self.assets.keys().cloned().collect(),
-                Fills::ByBooking => BTreeSet::new(),
+                Fills::ByBooking | Fills::ByAccount { .. } => BTreeSet::new(),
             };
             let next = watched(context, &self.pairs, &held)
                 .into_iter()
@@ -50,6 +57,26 @@ impl Account {
             || covered.is_none_or(|at| hand.tick.since(at) >= hand.cadence.quiet)
     }
 
+    async fn fills_of_all(
+        &mut self,
+        hand: Hand<'_>,
+        context: &Context,
+        page: u16,
+        ambiguous: Ambiguous,
+    ) -> Result<(), Incomplete> {
+        let now = hand.desk.clock.now();
+        let probe = Query::account_fills(Window::new(now, now), page);
+        let window_max = self.connector.window_max(&probe).unwrap_or(Duration::MAX);
+        let known = self.marks.entry(ALL_PAIRS.to_owned()).or_default();
+        let windows: Vec<_> = known.windows(self.since, now, window_max).collect();
+        let mut facts = Vec::new();
+        for window in windows {
+            let query = Query::account_fills(window, page);
+            facts.extend(self.ask(hand, query, context).await?);
+        }
+        self.take_fills(hand, ALL_PAIRS, facts, now, OVERLAP, ambiguous)
+    }
+
     async fn fills_of(
         &mut self,
         hand: Hand<'_>,
@@ -66,6 +93,23 @@ impl Account {
         for question in questions {
             facts.extend(self.ask(hand, question, context).await?);
         }
+        self.take_fills(hand, pair, facts, now, window_max, ambiguous)?;
+        if self.marks.get(pair).is_some_and(Marks::is_used) {
+            self.pairs.insert(pair.to_owned());
+        }
+        Ok(())
+    }
+
+    /// What is new in a whole answer. A row can come again for as long as `remembered`.
+    fn take_fills(
+        &mut self,
+        hand: Hand<'_>,
+        pair: &str,
+        facts: Vec<Fact>,
+        now: UnixMillis,
+        remembered: Duration,
+        ambiguous: Ambiguous,
+    ) -> Result<(), Incomplete> {
         let delivery = self.delivery(hand.desk.clock.now());
         let marks = self.marks.entry(pair.to_owned()).or_default();
         let mut events = Vec::new();
@@ -87,10 +131,7 @@ impl Account {
             read.insert(fill.id, fill.at);
         }
         // The whole answer was read: now the marks may move.
-        marks.advance(read, now, window_max);
-        if marks.is_used() {
-            self.pairs.insert(pair.to_owned());
-        }
+        marks.advance(read, now, remembered);
         self.events.extend(events);
         for asset in assets {
             self.assets.entry(asset).or_default();

@@ -15,6 +15,8 @@ pub(in crate::poller) struct Held {
     pub(in crate::poller) balances: Vec<Balance>,
     pub(in crate::poller) collateral: Vec<FuturesBalance>,
     pub(in crate::poller) positions: Vec<Position>,
+    /// Ids of wallets, where transfers are listed for each.
+    pub(in crate::poller) wallets: Vec<String>,
 }
 
 impl Held {
@@ -26,6 +28,8 @@ impl Held {
                 self.collateral.push(balance);
             } else if let Fact::Position(position) = fact {
                 self.positions.push(position);
+            } else if let Fact::Wallet(wallet) = fact {
+                self.wallets.push(wallet.id);
             }
         }
     }
@@ -52,6 +56,7 @@ impl Account {
         let mut held = Held::default();
         let queries: &[Query] = match self.plan.holdings {
             Holdings::Wallets => &[Query::balances()],
+            Holdings::WalletsAndPositions => &[Query::balances(), Query::Positions],
             Holdings::Futures => &[Query::FuturesBalances, Query::Positions],
         };
         for query in queries {
@@ -64,6 +69,7 @@ impl Account {
             }
         }
         self.balances = totals;
+        self.wallets.clone_from(&held.wallets);
         Ok(held)
     }
 }

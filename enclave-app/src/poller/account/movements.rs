@@ -34,8 +34,16 @@ impl Account {
                 continue;
             }
             let query = match list {
-                Movement::Bookings => {
-                    self.bookings_of(hand, context, ambiguous).await?;
+                Movement::Bookings | Movement::Ledger => {
+                    self.bookings_of(hand, context, *list, ambiguous).await?;
+                    continue;
+                }
+                Movement::WalletTransfers => {
+                    for wallet in self.wallets.clone() {
+                        let query = Query::transfers(Some(wallet), window);
+                        self.transfers_of(hand, query, ambiguous).await?;
+                    }
+                    self.due.insert(*list, now.saturating_add(hand.cadence.of(*list)));
                     continue;
                 }
                 Movement::Deposits => Query::deposits(window),
@@ -58,32 +66,45 @@ impl Account {
         &mut self,
         hand: Hand<'_>,
         context: &Context,
+        list: Movement,
         ambiguous: Ambiguous,
     ) -> Result<(), Incomplete> {
         let now = hand.desk.clock.now();
-        let query = Query::Income {
-            start: Some(self.bookings.start(self.since)),
-            end: Some(now),
-            page: 1,
-            limit: BOOKINGS_PAGE,
+        let start = self.bookings.start(self.since);
+        if start > now {
+            // The very moment of the first balance: nothing lies after it yet.
+            return Ok(());
+        }
+        let query = if list == Movement::Ledger {
+            Query::ledger(Window::new(start, now))
+        } else {
+            Query::Income { start: Some(start), end: Some(now), page: 1, limit: BOOKINGS_PAGE }
         };
         let facts = self.ask(hand, query, context).await?;
         let delivery = self.delivery(hand.desk.clock.now());
         let mut events = Vec::new();
         let mut read = Vec::new();
         for fact in facts {
-            let Fact::Income(income) = fact else { continue };
-            if !self.bookings.is_new(&income.key) {
+            let (key, asset, at, event) = match fact {
+                Fact::Income(income) => {
+                    self.pairs.extend(traded(&income, context));
+                    let event = delivery.booking(&income)?;
+                    (income.key, income.asset, income.at, event)
+                }
+                Fact::LedgerEntry(entry) => {
+                    let event = delivery.entry(&entry)?;
+                    (entry.id, entry.asset, entry.at, event)
+                }
+                _ => continue,
+            };
+            if !self.bookings.is_new(&key) {
                 continue;
             }
-            if income.at > self.since && !within(income.at, ambiguous) {
-                events.extend(delivery.booking(&income)?);
+            if at > self.since && !within(at, ambiguous) {
+                events.extend(event);
             }
-            if let Some(pair) = traded(&income, context) {
-                self.pairs.insert(pair);
-            }
-            self.assets.entry(income.asset.clone()).or_default();
-            read.push((income.key, income.at));
+            self.assets.entry(asset).or_default();
+            read.push((key, at));
         }
         // The whole answer was read: now the mark may move.
         self.bookings.advance(read, now);

@@ -72,7 +72,8 @@ async fn what_is_not_served_is_not_offered() {
     let world = world().await;
     let refusal = refused(&world, |request| request.accounts[0].venue = "kraken".into()).await;
     assert_eq!(refusal, AccountRefusal::NotOffered { label: label() });
-    let refusal = refused(&world, |request| request.accounts[0].market = "usdm".into()).await;
+    let refusal =
+        refused(&world, |request| request.accounts[0].market = "margin_cross".into()).await;
     assert_eq!(refusal, AccountRefusal::NotOffered { label: label() });
 }
 

@@ -8,6 +8,8 @@ use crate::engine_api::ReportRefusal;
 
 const SPOT_HOURS: &str = include_str!("../../../../tests/exchange-sim/scenarios/spot-hours.json");
 const DEPOSIT: &str = include_str!("../../../../tests/exchange-sim/scenarios/deposit.json");
+const USDT_FUTURES: &str =
+    include_str!("../../../../tests/exchange-sim/scenarios/usdt-futures.json");
 const WITHDRAWAL: &str = include_str!("../../../../tests/exchange-sim/scenarios/withdrawal.json");
 
 /// A scenario whose account is called as the engine will call it.
@@ -16,12 +18,21 @@ fn scenario(text: &str, account: &str) -> Value {
 }
 
 async fn run(scenario: &Value) -> Value {
+    run_in(scenario, "spot").await
+}
+
+/// The scenario's only account is in `market`, and called as the engine will call it.
+async fn run_in(scenario: &Value, market: &str) -> Value {
     let world = World::of(scenario).await;
-    let session = world.open(1, &["binance-spot"]).await.unwrap();
+    let name = format!("binance-{market}");
+    let session = world
+        .open_with(1, &[&name], |request| request.accounts[0].market = market.to_owned())
+        .await
+        .unwrap();
     world.ended().await;
     let report = world.report(&session).await;
-    assert_eq!(report.payload.accounts[0].id, "binance-spot");
-    assert_eq!(report.payload.accounts[0].label, "my binance-spot");
+    assert_eq!(report.payload.accounts[0].id, name);
+    assert_eq!(report.payload.accounts[0].label, format!("my {name}"));
     assert_eq!(report.payload.session.started_at, report.payload.period.start);
     report.results
 }
@@ -60,6 +71,25 @@ async fn a_withdrawal_with_the_fee_that_the_exchange_kept() {
     let got = run(&scenario).await;
     assert_eq!(got, results(&scenario));
     assert_eq!(got["flows"]["outflow"], scenario["expected"]["flows"]["outflow"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn futures_with_funding_a_flip_and_a_rebate() {
+    let scenario: Value =
+        serde_json::from_str(&USDT_FUTURES.replace("binance-futures", "binance-usdm")).unwrap();
+    let got = run_in(&scenario, "usdm").await;
+    assert_eq!(got, results(&scenario));
+    for (section, key) in [
+        ("returns", "twr"),
+        ("portfolio", "end_value"),
+        ("activity", "volume"),
+        ("fees", "net"),
+        ("fees", "rebates"),
+        ("income", "total"),
+        ("pnl", "realized_futures"),
+    ] {
+        assert_eq!(got[section][key], scenario["expected"][section][key], "{section}.{key}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
