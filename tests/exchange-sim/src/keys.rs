@@ -9,11 +9,17 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
+
+mod forms;
+
+pub use self::forms::KeyForm;
+pub(crate) use self::forms::{is_well_formed, kraken_secret, public_key};
 
 /// A key to add: what is left out is random.
 #[derive(Clone, Deserialize)]
@@ -26,6 +32,8 @@ pub struct KeySpec {
     pub api_secret: Option<String>,
     #[serde(default)]
     pub permissions: Permissions,
+    #[serde(default)]
+    pub form: KeyForm,
 }
 
 /// A key as it is announced to whoever started the simulator.
@@ -36,6 +44,8 @@ pub struct IssuedKey {
     pub api_key: String,
     pub api_secret: String,
     pub permissions: Permissions,
+    #[serde(default, skip_serializing_if = "KeyForm::is_default")]
+    pub form: KeyForm,
 }
 
 impl fmt::Debug for KeySpec {
@@ -150,7 +160,7 @@ pub enum KeyError {
     NoSuchAccount,
     #[error("no such API key")]
     NoSuchKey,
-    #[error("an API key and its secret are 64 letters and digits")]
+    #[error("an API key or its secret does not have its venue's form")]
     Format,
     #[error("the API key exists already")]
     Taken,
@@ -170,6 +180,20 @@ pub(crate) struct Key {
     pub(crate) account: String,
     pub(crate) secret: String,
     pub(crate) permissions: Permissions,
+    pub(crate) form: KeyForm,
+    /// The largest nonce it was used with.
+    nonce: Arc<AtomicU64>,
+}
+
+impl Key {
+    pub(crate) fn last_nonce(&self) -> u64 {
+        self.nonce.load(Ordering::Acquire)
+    }
+
+    /// Notes a nonce; refused unless it is larger than every one before.
+    pub(crate) fn advance(&self, nonce: u64) -> bool {
+        self.nonce.fetch_max(nonce, Ordering::AcqRel) < nonce
+    }
 }
 
 impl fmt::Debug for Key {
@@ -190,16 +214,13 @@ impl fmt::Debug for KeyRing {
 
 impl KeyRing {
     pub(crate) fn add(&self, spec: KeySpec) -> Result<IssuedKey, KeyError> {
-        let given = |text: Option<String>| match text {
-            Some(text) if is_well_formed(&text) => Ok(text),
-            Some(_) => Err(KeyError::Format),
-            None => random_text(),
-        };
+        let (api_key, api_secret) = spec.form.issue(spec.api_key, spec.api_secret)?;
         let issued = IssuedKey {
             account: spec.account,
-            api_key: given(spec.api_key)?,
-            api_secret: given(spec.api_secret)?,
+            api_key,
+            api_secret,
             permissions: spec.permissions,
+            form: spec.form,
         };
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if keys.contains_key(&issued.api_key) {
@@ -214,6 +235,8 @@ impl KeyRing {
                 account: issued.account.clone(),
                 secret: issued.api_secret.clone(),
                 permissions: issued.permissions.clone(),
+                form: issued.form,
+                nonce: Arc::default(),
             },
         );
         Ok(issued)
@@ -255,26 +278,6 @@ pub fn read_key_file(path: &Path) -> Result<Vec<KeySpec>, KeyError> {
     serde_json::from_slice(&text).map_err(|_| KeyError::File)
 }
 
-/// The form of Binance's HMAC keys and secrets.
-pub(crate) fn is_well_formed(key: &str) -> bool {
-    key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// Sixty-four letters and digits, uniform.
-fn random_text() -> Result<String, KeyError> {
-    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut text = String::with_capacity(64);
-    let mut pool = [0u8; 96];
-    while text.len() < 64 {
-        getrandom::fill(&mut pool).map_err(|_| KeyError::Random)?;
-        // 248 = 4 * 62: larger bytes would favour the first letters.
-        let letters = pool.iter().filter(|byte| **byte < 248);
-        let letters = letters.filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len()));
-        text.extend(letters.take(64 - text.len()).map(|letter| char::from(*letter)));
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,6 +288,7 @@ mod tests {
             api_key: None,
             api_secret: None,
             permissions: Permissions::default(),
+            form: KeyForm::Binance,
         }
     }
 
@@ -296,6 +300,16 @@ mod tests {
         assert_ne!(one.api_key, two.api_key);
         assert_ne!(one.api_secret, two.api_secret);
         assert_ne!(one.api_key, one.api_secret);
+    }
+
+    #[test]
+    fn a_nonce_counts_once_and_only_upwards() {
+        let ring = KeyRing::default();
+        let issued = ring.add(KeySpec { form: KeyForm::Kraken, ..spec("a") }).unwrap();
+        let key = ring.find(&issued.api_key).unwrap();
+        let used = [1, 5, 5, 4, 6].map(|nonce| key.advance(nonce));
+        assert_eq!(used, [true, true, false, false, true]);
+        assert_eq!(ring.find(&issued.api_key).unwrap().last_nonce(), 6);
     }
 
     #[test]

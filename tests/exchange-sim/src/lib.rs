@@ -22,7 +22,8 @@
 //! | `weights` | request weights and bans |
 //! | [`faults`] | misbehaviour on purpose |
 //! | `venue` | one request, whoever it is for |
-//! | `binance`, `kraken` | the wire formats |
+//! | `counters` | rate counters that run down |
+//! | `binance`, `coinbase`, `kraken`, `kraken_futures` | the wire formats |
 //! | `control` | the control port |
 //! | `server`, `tls` | sockets and certificates |
 //! | [`requests`] | what was served |
@@ -37,14 +38,22 @@ pub mod requests;
 pub mod scenario;
 
 mod binance;
+mod candles;
+mod coinbase;
 mod control;
+mod counters;
+mod form;
+mod ids;
 mod kraken;
+mod kraken_futures;
 mod limits;
 mod server;
 mod tls;
 mod venue;
 mod weights;
+mod wire;
 mod world;
+mod worth;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -58,8 +67,9 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::clock::Clock;
+use crate::counters::Counters;
 use crate::faults::{FaultError, FaultRule, FaultState, Faults};
-use crate::keys::{IssuedKey, KeyError, KeyRing, KeySpec, Permissions};
+use crate::keys::{IssuedKey, KeyError, KeyForm, KeyRing, KeySpec, Permissions};
 use crate::requests::{RequestLog, Requests};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::server::Door;
@@ -67,8 +77,11 @@ use crate::venue::{Shared, Venues};
 use crate::weights::Meter;
 use crate::world::World;
 
+pub use crate::counters::Rates;
 pub use crate::tls::TlsError;
-pub use crate::venue::{BINANCE, BINANCE_COINM, BINANCE_USDM, CLOCK, HOSTS, KRAKEN};
+pub use crate::venue::{
+    BINANCE, BINANCE_COINM, BINANCE_USDM, CLOCK, COINBASE, HOSTS, KRAKEN, KRAKEN_FUTURES,
+};
 pub use crate::weights::Budgets;
 
 /// How to start.
@@ -83,6 +96,7 @@ pub struct Options {
     /// Rights of the random keys, by account.
     pub permissions: Vec<(String, Permissions)>,
     pub budgets: Budgets,
+    pub rates: Rates,
     /// Connections served at once on each of the two ports.
     pub connections_max: usize,
 }
@@ -97,6 +111,7 @@ impl Default for Options {
             keys: Vec::new(),
             permissions: Vec::new(),
             budgets: Budgets::default(),
+            rates: Rates::default(),
             connections_max: limits::CONNECTIONS_MAX,
         }
     }
@@ -158,6 +173,7 @@ impl Sim {
             faults: Arc::clone(&faults),
             requests: Requests::default(),
             meter: Meter::new(options.budgets),
+            counters: Counters::new(options.rates),
         });
         let keys = issue(&shared, options.keys, &options.permissions)?;
         let identity = tls::Identity::new(&HOSTS, faults, clock.clone())?;
@@ -304,6 +320,7 @@ fn issue(
                 api_key: None,
                 api_secret: None,
                 permissions: rights.map(|(_, rights)| rights.clone()).unwrap_or_default(),
+                form: KeyForm::Binance,
             })?);
         }
     }

@@ -9,7 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, RETRY_AFTER};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::clock::Clock;
+use crate::counters::Counters;
 use crate::faults::{Fault, Faults, Target};
 use crate::keys::KeyRing;
 use crate::limits;
@@ -24,7 +25,7 @@ use crate::requests::Requests;
 use crate::scenario::Stamp;
 use crate::weights::Meter;
 use crate::world::World;
-use crate::{binance, control, kraken};
+use crate::{binance, coinbase, control, kraken, kraken_futures};
 
 /// Binance: Spot, margin and the wallet API.
 pub const BINANCE: &str = "api.binance.com";
@@ -32,12 +33,17 @@ pub const BINANCE: &str = "api.binance.com";
 pub const BINANCE_USDM: &str = "fapi.binance.com";
 /// Binance: COIN-M futures.
 pub const BINANCE_COINM: &str = "dapi.binance.com";
-/// Kraken Spot: public data.
+/// Kraken Spot.
 pub const KRAKEN: &str = "api.kraken.com";
+/// Kraken Futures.
+pub const KRAKEN_FUTURES: &str = "futures.kraken.com";
+/// Coinbase Advanced Trade.
+pub const COINBASE: &str = "api.coinbase.com";
 /// The scenario clock, as the enclave reaches it.
 pub const CLOCK: &str = "clock.sim.test";
 /// Every host that is imitated.
-pub const HOSTS: [&str; 5] = [BINANCE, BINANCE_USDM, BINANCE_COINM, KRAKEN, CLOCK];
+pub const HOSTS: [&str; 7] =
+    [BINANCE, BINANCE_USDM, BINANCE_COINM, KRAKEN, KRAKEN_FUTURES, COINBASE, CLOCK];
 
 /// What all connections share.
 #[derive(Debug)]
@@ -48,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) faults: Arc<Faults>,
     pub(crate) requests: Requests,
     pub(crate) meter: Meter,
+    pub(crate) counters: Counters,
 }
 
 /// What is known of a connection before its first request.
@@ -84,6 +91,8 @@ pub(crate) struct Venues {
     usdm: Router,
     coinm: Router,
     kraken: Router,
+    kraken_futures: Router,
+    coinbase: Router,
     clock: Router,
 }
 
@@ -94,6 +103,8 @@ impl Venues {
             usdm: binance::usdm_router(Arc::clone(&shared)),
             coinm: binance::coinm_router(Arc::clone(&shared)),
             kraken: kraken::router(Arc::clone(&shared)),
+            kraken_futures: kraken_futures::router(Arc::clone(&shared)),
+            coinbase: coinbase::router(Arc::clone(&shared)),
             clock: control::clock_router(Arc::clone(&shared)),
             shared,
         }
@@ -109,8 +120,8 @@ pub(crate) async fn answer(
     let shared = &venues.shared;
     let (host, now) = (connection.host.as_str(), shared.clock.now());
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-    let key = request.headers().get(binance::KEY_HEADER).and_then(|key| key.to_str().ok());
-    let account = key.and_then(|key| shared.keys.find(key)).map(|key| key.account);
+    let key = named_key(host, request.headers());
+    let account = key.and_then(|key| shared.keys.find(&key)).map(|key| key.account);
     let target = Target { host, path: &path, account: account.as_deref(), now_ms: now.millis() };
     let server_time = now.plus_millis(shared.faults.skew_ms(&target));
     let caller = Caller { peer: connection.peer, now, server_time };
@@ -123,6 +134,8 @@ pub(crate) async fn answer(
         BINANCE_USDM => venues.usdm.clone(),
         BINANCE_COINM => venues.coinm.clone(),
         KRAKEN => venues.kraken.clone(),
+        KRAKEN_FUTURES => venues.kraken_futures.clone(),
+        COINBASE => venues.coinbase.clone(),
         _ => venues.clock.clone(),
     };
     let mut response = if meant {
@@ -177,6 +190,17 @@ fn named_host(request: &Request<Body>) -> Option<&str> {
     Some(named.split_once(':').map_or(named, |(host, _)| host))
 }
 
+/// The API key a request names, whether or not it is its own.
+fn named_key(host: &str, headers: &HeaderMap) -> Option<String> {
+    let header = match host {
+        KRAKEN => kraken::KEY_HEADER,
+        KRAKEN_FUTURES => kraken_futures::KEY_HEADER,
+        COINBASE => return coinbase::named_key(headers),
+        _ => binance::KEY_HEADER,
+    };
+    headers.get(header).and_then(|key| key.to_str().ok()).map(str::to_owned)
+}
+
 /// What the venue itself says under a status.
 fn refused(
     host: &str,
@@ -189,6 +213,8 @@ fn refused(
             binance::refusal_body(status, retry_after_secs, caller)
         }
         KRAKEN => kraken::refusal_body(status),
+        KRAKEN_FUTURES => kraken_futures::refusal_body(status, caller.server_time),
+        COINBASE => coinbase::refusal_body(status),
         _ => r#"{"code":"unavailable","message":"a fault rule"}"#.to_owned(),
     };
     let mut response = plain(status, "application/json", body);

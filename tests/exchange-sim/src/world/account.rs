@@ -112,6 +112,11 @@ impl Account {
         (fresh && newest.complete).then_some(newest)
     }
 
+    /// What there was at the beginning.
+    pub(crate) fn first_snapshot(&self) -> Option<&Snapshot> {
+        self.snapshots.iter().min_by_key(|snapshot| snapshot.at)
+    }
+
     /// Visible trades of one market and pair, by ascending id.
     pub(crate) fn trades(&self, market: Market, pair: &Pair, now: Stamp) -> Vec<&Trade> {
         let book = Book { market, pair: pair.clone(), symbol: String::new() };

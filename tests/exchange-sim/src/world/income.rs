@@ -17,7 +17,7 @@ pub(crate) struct IncomeRow {
     /// Ascending by time; the lines of one trade share it, each under its own kind.
     pub(crate) id: u64,
     pub(crate) at: Stamp,
-    pub(super) visible: Stamp,
+    pub(crate) visible: Stamp,
     pub(crate) kind: Kind,
     pub(crate) asset: String,
     /// Positive is received.

@@ -28,7 +28,7 @@ pub(crate) struct Trade {
     pub(crate) trade_ref: String,
     pub(crate) order_ref: String,
     pub(crate) at: Stamp,
-    pub(super) visible: Stamp,
+    pub(crate) visible: Stamp,
     pub(crate) side: Side,
     pub(crate) maker: bool,
     pub(crate) price: Number,

@@ -21,7 +21,7 @@ pub(crate) struct Transfer {
 
 #[derive(Debug)]
 pub(crate) struct TransferVersion {
-    pub(super) visible: Stamp,
+    pub(crate) visible: Stamp,
     pub(crate) at: Stamp,
     pub(crate) status: FlowStatus,
     /// Without sign and without the fee.

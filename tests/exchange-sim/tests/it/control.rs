@@ -1,7 +1,7 @@
 //! The control port and the clock's host.
 
 use exchange_sim::clock::ClockView;
-use exchange_sim::keys::KeySpec;
+use exchange_sim::keys::{KeyForm, KeySpec};
 use exchange_sim::scenario::Scenario;
 use exchange_sim::{BINANCE, CLOCK, Options, Sim, StartError};
 use serde_json::json;
@@ -159,6 +159,7 @@ async fn only_sound_options_start() {
         api_key: api_key.map(str::to_owned),
         api_secret: None,
         permissions: "read".parse().unwrap(),
+        form: KeyForm::Binance,
     };
     for keys in [vec![key("nobody", None)], vec![key("binance-spot", Some("short"))]] {
         let refused = Sim::start(&scenario, Options { keys, ..Options::default() }).await;

@@ -1,6 +1,6 @@
 //! What Binance refuses, and how.
 
-use exchange_sim::keys::{IssuedKey, KeySpec};
+use exchange_sim::keys::{IssuedKey, KeyForm, KeySpec};
 use exchange_sim::{BINANCE, Options, Sim};
 
 use crate::client::{Reply, call, hmac, private, public, sign, sign_at, start, start_with};
@@ -32,6 +32,7 @@ async fn the_documented_key_signs_with_the_documented_vector() {
         api_key: Some(api_key.to_owned()),
         api_secret: Some(api_secret.to_owned()),
         permissions: "read".parse().unwrap(),
+        form: KeyForm::Binance,
     };
     let sim = start_with("quirks.json", Options { keys: vec![key], ..Options::default() }).await;
     assert_eq!(sim.key_of(ACCOUNT).unwrap().api_key, api_key);
