@@ -293,7 +293,13 @@ mod tests {
     #[test]
     fn the_shipped_file_is_read() {
         let config = ImageConfig::parse(SHIPPED.as_bytes()).unwrap();
-        let hosts = ["api.binance.com", "fapi.binance.com", "dapi.binance.com", "api.kraken.com"];
+        let hosts = [
+            "api.binance.com",
+            "fapi.binance.com",
+            "dapi.binance.com",
+            "api.coinbase.com",
+            "api.kraken.com",
+        ];
         assert_eq!(config.hosts, hosts);
         assert_eq!(config.polling.interval, Duration::from_mins(5));
         assert_eq!(config.sessions.max, 1000);
@@ -306,7 +312,7 @@ mod tests {
             .replace("interval_secs = 300", "interval_secs = 7")
             .replace("api.kraken.com", "10.0.0.1");
         let told = mistakes(&text);
-        for field in ["`sessions.max`", "`polling.interval_secs`", "`hosts[3]`"] {
+        for field in ["`sessions.max`", "`polling.interval_secs`", "`hosts[4]`"] {
             assert!(told.contains(field), "{told}");
         }
         assert!(!told.contains("10.0.0.1"), "{told}");

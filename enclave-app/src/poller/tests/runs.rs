@@ -1,5 +1,6 @@
 //! Whole scenarios: what the report says equals what the analytics say of the same events.
 
+use exchange_sim::keys::KeyForm;
 use serde_json::{Value, json};
 
 use super::story::{Story, results};
@@ -89,6 +90,36 @@ async fn futures_with_funding_a_flip_and_a_rebate() {
         ("pnl", "realized_futures"),
     ] {
         assert_eq!(got[section][key], scenario["expected"][section][key], "{section}.{key}");
+    }
+}
+
+/// The scenario's account, called as the engine will call it, at another exchange.
+async fn run_at(text: &str, account: &str, venue: &str, form: KeyForm) {
+    let name = format!("{venue}-spot");
+    let text = text.replace(&format!("\"{account}\""), &format!("\"{name}\""));
+    let scenario: Value = serde_json::from_str(&text).unwrap();
+    let world = World::of(&scenario).await;
+    let session = world.open_at((venue, "spot"), form, &name).await.unwrap();
+    world.ended().await;
+    let report = world.report(&session).await;
+    assert_eq!(report.payload.accounts[0].id, name);
+    assert_eq!(report.results, results(&scenario), "{venue} {account}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_stories_at_kraken_and_coinbase() {
+    // Fees in the quote currency: what these exchanges list trades with.
+    let trades = Story::new(12).told().to_string();
+    for (text, account) in
+        [(DEPOSIT, "kraken-spot"), (WITHDRAWAL, "coinbase"), (&trades, "binance-spot")]
+    {
+        for (venue, form) in [
+            ("kraken", KeyForm::Kraken),
+            ("coinbase", KeyForm::Coinbase),
+            ("coinbase", KeyForm::CoinbaseEd25519),
+        ] {
+            run_at(text, account, venue, form).await;
+        }
     }
 }
 

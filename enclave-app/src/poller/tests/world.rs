@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exchange_sim::faults::{Fault, FaultRule};
+use exchange_sim::keys::KeyForm;
 use exchange_sim::scenario::Scenario;
-use exchange_sim::{Options, Sim};
+use exchange_sim::{Options, Rates, Sim};
 use protocol::attestation::{ExpectedPcrs, Root};
 use protocol::key_bundle::{Deployment, DeploymentRule};
 use protocol::portfolio::PortfolioSecret;
@@ -36,6 +37,20 @@ use crate::testing::{DEPLOYMENT, Enclave};
 /// No run takes as long; one that hangs fails by name.
 const PATIENCE: Duration = Duration::from_secs(100);
 
+/// The simulator counts in real time, and a scenario's hours last a second.
+const RATES: Rates = Rates {
+    kraken_points: u32::MAX,
+    kraken_decay_millis: u32::MAX,
+    kraken_public: u32::MAX,
+    futures_cost: u32::MAX,
+    futures_history: u32::MAX,
+    coinbase_private: u32::MAX,
+    coinbase_public: u32::MAX,
+    coinbase_wallet: u32::MAX,
+    refusals_before_lockout: u32::MAX,
+    lockout_secs: 1,
+};
+
 pub(crate) struct World {
     pub(crate) sim: Sim,
     pub(crate) parent: Parent,
@@ -48,7 +63,7 @@ impl World {
     /// A world in which `scenario` is about to happen.
     pub(crate) async fn of(scenario: &Value) -> Self {
         let scenario = Scenario::parse(scenario.to_string().as_bytes()).unwrap();
-        let options = Options { budgets: BUDGETS, ..Options::default() };
+        let options = Options { budgets: BUDGETS, rates: RATES, ..Options::default() };
         let sim = Sim::start(&scenario, options).await.unwrap();
         let parent = Parent::relaying(sim.addr).await;
         let mut image = ImageConfig::parse(include_bytes!("../../../image.toml")).unwrap();
@@ -91,6 +106,25 @@ impl World {
         accounts: &[&str],
     ) -> Result<Arc<Session<Active>>, AccountRefusal> {
         self.open_with(owner, accounts, |_| ()).await
+    }
+
+    /// A session that reads an account at another exchange, with a key of that exchange's form.
+    pub(crate) async fn open_at(
+        &self,
+        (venue, market): (&str, &str),
+        form: KeyForm,
+        account: &str,
+    ) -> Result<Arc<Session<Active>>, AccountRefusal> {
+        let spec = serde_json::json!({ "account": account, "form": form });
+        let key = self.sim.add_key(serde_json::from_value(spec).unwrap()).unwrap();
+        self.open_with(1, &[account], |request| {
+            let account = &mut request.accounts[0];
+            account.venue = venue.to_owned();
+            account.market = market.to_owned();
+            account.credentials.api_key = SecretBytes::copy(key.api_key.as_bytes());
+            account.credentials.api_secret = SecretBytes::copy(key.api_secret.as_bytes());
+        })
+        .await
     }
 
     pub(crate) async fn open_with(
