@@ -25,6 +25,7 @@ use std::time::Duration;
 
 pub use auth::{Signed, sign};
 pub use errors::classify;
+pub use transfers::WAYS;
 
 use crate::error::ExchangeError;
 use crate::fact::{Fact, Identity, IdentityKind, Page};
@@ -180,10 +181,12 @@ impl Connector for Binance {
                 let at = income::At { start: *start, end: *end, page: *page, limit: *limit };
                 income::page(document, context, at)
             }
-            Query::AccountValuation
-            | Query::AccountFills { .. }
-            | Query::Ledger { .. }
-            | Query::Transfers { .. } => Err(ExchangeError::Unsupported),
+            Query::Transfers { account, window, cursor } => {
+                transfers::between_wallets(document, account.as_deref(), *window, cursor.as_ref())
+            }
+            Query::AccountValuation | Query::AccountFills { .. } | Query::Ledger { .. } => {
+                Err(ExchangeError::Unsupported)
+            }
         }
     }
 }

@@ -51,6 +51,8 @@ pub(super) enum Movement {
     Ledger,
     /// Deposits and withdrawals of each wallet, by the wallet's own id.
     WalletTransfers,
+    /// Between the customer's own wallets, one list for each of these ways.
+    Ways(&'static [&'static str]),
 }
 
 /// How often the expensive questions are asked.
@@ -85,7 +87,9 @@ impl Cadence {
 
     pub(super) const fn of(&self, list: Movement) -> Duration {
         match list {
-            Movement::Deposits | Movement::Bookings | Movement::Ledger => Duration::ZERO,
+            Movement::Deposits | Movement::Bookings | Movement::Ledger | Movement::Ways(_) => {
+                Duration::ZERO
+            }
             Movement::Withdrawals | Movement::WalletTransfers => self.withdrawals,
             Movement::FiatDeposits | Movement::FiatWithdrawals => self.fiat,
         }
@@ -106,6 +110,7 @@ pub(super) static PLANS: [Plan; 5] = [
         holdings: Holdings::Wallets,
         fills: Fills::ByPair,
         movements: &[
+            Movement::Ways(&exchanges::binance::WAYS),
             Movement::Deposits,
             Movement::Withdrawals,
             Movement::FiatDeposits,

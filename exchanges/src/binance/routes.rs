@@ -43,6 +43,9 @@ const START_END: (&str, &str) = ("startTime", "endTime");
 /// Rows in one reply of fills, deposits, withdrawals and income.
 pub(super) const PAGE: u16 = 1000;
 
+/// Rows in one reply of transfers between own wallets.
+pub(super) const TRANSFERS_PAGE: u16 = 100;
+
 /// Rows in one reply of bank payments.
 pub(super) const FIAT_PAGE: u16 = 500;
 
@@ -109,6 +112,17 @@ pub(super) fn route(market: Product, query: &Query) -> Result<Route, ExchangeErr
                 .with("page", page)
                 .with("rows", FIAT_PAGE))
         }
+        // One list for each pair of wallets, named as Binance names it.
+        Query::Transfers { account: Some(way), window, cursor } if market == Spot => {
+            let way = super::transfers::WAYS.into_iter().find(|known| known == way);
+            let way = way.ok_or(ExchangeError::InvalidQuery { field: "account" })?;
+            let page = cursor.as_ref().map_or(Ok(1), Cursor::to_offset)?;
+            Ok(to(API, "/sapi/v1/asset/transfer")
+                .with("type", way)
+                .within(START_END, *window)
+                .with("current", page)
+                .with("size", TRANSFERS_PAGE))
+        }
         Query::Deposits { .. }
         | Query::Withdrawals { .. }
         | Query::FiatOrders { .. }
@@ -157,6 +171,7 @@ pub(super) const fn host(market: Product, query: &Query) -> &'static str {
             | Query::Deposits { .. }
             | Query::Withdrawals { .. }
             | Query::FiatOrders { .. }
+            | Query::Transfers { .. }
     );
     match market {
         Product::UsdM if !wallet => FAPI,
@@ -297,9 +312,10 @@ pub(super) const fn window_max(market: Product, query: &Query) -> Option<Duratio
             Product::UsdM | Product::CoinM => DAY.saturating_mul(7),
         }),
         // For bank payments not documented: as the other calls of the wallet.
-        Query::Deposits { .. } | Query::Withdrawals { .. } | Query::FiatOrders { .. } => {
-            Some(DAY.saturating_mul(90))
-        }
+        Query::Deposits { .. }
+        | Query::Withdrawals { .. }
+        | Query::FiatOrders { .. }
+        | Query::Transfers { .. } => Some(DAY.saturating_mul(90)),
         Query::Income { .. } => Some(DAY.saturating_mul(7)),
         Query::ServerTime
         | Query::SystemStatus
@@ -313,7 +329,6 @@ pub(super) const fn window_max(market: Product, query: &Query) -> Option<Duratio
         | Query::AccountValuation
         | Query::AccountFills { .. }
         | Query::Ledger { .. }
-        | Query::Transfers { .. }
         | Query::FuturesBalances
         | Query::Positions => None,
     }
@@ -327,6 +342,7 @@ fn check_window(market: Product, query: &Query) -> Result<(), ExchangeError> {
         | Query::Deposits { window, .. }
         | Query::Withdrawals { window, .. }
         | Query::FiatOrders { window, .. }
+        | Query::Transfers { window, .. }
         | Query::Candles { window: Some(window), .. } => *window,
         Query::Income { start: Some(start), end: Some(end), .. } => Window::new(*start, *end),
         Query::ServerTime
@@ -341,7 +357,6 @@ fn check_window(market: Product, query: &Query) -> Result<(), ExchangeError> {
         | Query::AccountValuation
         | Query::AccountFills { .. }
         | Query::Ledger { .. }
-        | Query::Transfers { .. }
         | Query::Fills { .. }
         | Query::FuturesBalances
         | Query::Positions
@@ -380,7 +395,10 @@ pub(super) fn weight(market: Product, query: &Query) -> Weight {
     };
     let (bucket, cost) = match query {
         Query::ServerTime => (data, 1),
-        Query::SystemStatus | Query::Permissions | Query::Deposits { .. } => (SAPI_ADDRESS, 1),
+        Query::SystemStatus
+        | Query::Permissions
+        | Query::Deposits { .. }
+        | Query::Transfers { .. } => (SAPI_ADDRESS, 1),
         Query::Instruments => (data, by(20, 1, 1)),
         Query::Prices { symbols } => (data, if spot && symbols.len() != 1 { 4 } else { 2 }),
         Query::Ticker { .. } => (data, by(2, 1, 1)),
@@ -401,10 +419,7 @@ pub(super) fn weight(market: Product, query: &Query) -> Weight {
         Query::FiatOrders { .. } => (SAPI_ACCOUNT, 90_000),
         Query::FuturesBalances => (data, 5),
         // Never asked: `route` has refused them.
-        Query::AccountValuation
-        | Query::AccountFills { .. }
-        | Query::Ledger { .. }
-        | Query::Transfers { .. } => (data, 1),
+        Query::AccountValuation | Query::AccountFills { .. } | Query::Ledger { .. } => (data, 1),
         Query::Positions => (data, by(5, 5, 1)),
         Query::Income { .. } => (data, by(30, 30, 20)),
     };

@@ -5,7 +5,20 @@ use crate::fact::{Fact, Money, Page, Transfer, TransferKind, TransferStatus};
 use crate::json::{Object, Value, malformed};
 use crate::query::{Cursor, Query, Window};
 
-use super::routes::{FIAT_PAGE, PAGE};
+use super::routes::{FIAT_PAGE, PAGE, TRANSFERS_PAGE};
+
+/// Ways between the spot wallet and the others that are asked, by Binance's
+/// names. What goes out of the spot wallet begins with it.
+pub const WAYS: [&str; 8] = [
+    "MAIN_UMFUTURE",
+    "UMFUTURE_MAIN",
+    "MAIN_CMFUTURE",
+    "CMFUTURE_MAIN",
+    "MAIN_MARGIN",
+    "MARGIN_MAIN",
+    "MAIN_FUNDING",
+    "FUNDING_MAIN",
+];
 
 pub(super) fn deposits(
     document: Value<'_>,
@@ -145,6 +158,57 @@ fn fiat_order(row: &Object<'_>, kind: TransferKind) -> Result<Transfer, Exchange
         internal: Some(false),
         at: row.time("createTime")?,
         completed_at: row.maybe_time("updateTime")?,
+    })
+}
+
+/// Transfers one way between the spot wallet and another one, as they move the
+/// spot wallet.
+pub(super) fn between_wallets(
+    document: Value<'_>,
+    way: Option<&str>,
+    window: Window,
+    cursor: Option<&Cursor>,
+) -> Result<Page, ExchangeError> {
+    let body = document.object("body")?;
+    // Left out where there is nothing; but never where there is a count.
+    let rows = match body.get("rows") {
+        Some(rows) => rows.list("rows")?,
+        None if body.integer("total")? == 0 => Vec::new(),
+        None => return Err(malformed("rows")),
+    };
+    let next = if rows.len() >= usize::from(TRANSFERS_PAGE) {
+        let number = cursor.map_or(Ok(1), Cursor::to_offset)?;
+        let number = number.checked_add(1).ok_or_else(|| malformed("rows"))?;
+        let (account, cursor) = (way.map(str::to_owned), Some(Cursor::offset(number)));
+        Some(Query::Transfers { account, window, cursor })
+    } else {
+        None
+    };
+    page(rows, next, |row| {
+        let way = row.text("type")?;
+        let kind = match (way.starts_with("MAIN_"), way.ends_with("_MAIN")) {
+            (true, false) => TransferKind::Withdrawal,
+            (false, true) => TransferKind::Deposit,
+            _ => return Err(malformed("type")),
+        };
+        Ok(Transfer {
+            id: row.id("tranId")?,
+            kind,
+            asset: row.text("asset")?,
+            amount: row.decimal("amount")?.abs(),
+            fee: None,
+            status: match row.text("status")?.as_str() {
+                "CONFIRMED" => TransferStatus::Ok,
+                "PENDING" => TransferStatus::Pending,
+                "FAILED" => TransferStatus::Failed,
+                _ => TransferStatus::Unknown,
+            },
+            txid: None,
+            network: None,
+            internal: Some(true),
+            at: row.time("timestamp")?,
+            completed_at: None,
+        })
     })
 }
 

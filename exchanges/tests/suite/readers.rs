@@ -7,7 +7,7 @@ use exchanges::{
     TransferKind, UnixMillis, Window,
 };
 
-use crate::support::{cases, context, reply, spot};
+use crate::support::{CREDENTIALS, NOW, cases, context, reply, spot};
 
 /// What each copied reply of Binance becomes, field by field.
 #[test]
@@ -29,6 +29,40 @@ fn every_recorded_reply_has_its_facts() {
         read += 1;
     }
     assert_eq!(read, 24);
+}
+
+#[test]
+fn transfers_between_own_wallets_move_the_spot_wallet() {
+    let window = Window::new(UnixMillis(1), UnixMillis(2));
+    let query = |way: &str| Query::transfers(Some(way.to_owned()), window);
+    let row = |way: &str, id: u64, status: &str| {
+        format!(
+            r#"{{"asset":"USDT","amount":"1.5","type":"{way}","status":"{status}","tranId":{id},"timestamp":1544433328000}}"#
+        )
+    };
+    let read = |query: &Query, rows: &[String]| {
+        spot(query, &format!(r#"{{"total":{},"rows":[{}]}}"#, rows.len(), rows.join(",")))
+    };
+    for (way, kind) in
+        [("MAIN_UMFUTURE", TransferKind::Withdrawal), ("UMFUTURE_MAIN", TransferKind::Deposit)]
+    {
+        let page = read(&query(way), &[row(way, 7, "CONFIRMED")]).unwrap();
+        let [Fact::Transfer(transfer)] = page.facts.as_slice() else { panic!("{page:?}") };
+        assert_eq!((transfer.kind, transfer.internal), (kind, Some(true)));
+        assert_eq!((transfer.id.as_str(), transfer.at), ("7", UnixMillis(1_544_433_328_000)));
+        assert_eq!(page.next, None);
+    }
+    let full: Vec<_> = (0..100).map(|id| row("MAIN_MARGIN", id, "PENDING")).collect();
+    let next = read(&query("MAIN_MARGIN"), &full).unwrap().next.unwrap();
+    let request = Binance::new(Market::Spot).request(&next, Some(&CREDENTIALS), NOW);
+    assert!(request.unwrap().url().contains("type=MAIN_MARGIN&startTime=1&endTime=2&current=2"));
+    assert_eq!(spot(&query("MAIN_MARGIN"), r#"{"total":0}"#).unwrap().facts.len(), 0);
+    for bad in [r#"{"total":3}"#, "{}", "[]", r#"{"total":1,"rows":[{}]}"#] {
+        assert!(spot(&query("MAIN_MARGIN"), bad).is_err(), "{bad}");
+    }
+    assert!(read(&query("MAIN_MARGIN"), &[row("UMFUTURE_CMFUTURE", 1, "CONFIRMED")]).is_err());
+    let unknown = Binance::new(Market::Spot).request(&query("MAIN_X&a=b"), Some(&CREDENTIALS), NOW);
+    assert_eq!(unknown.err(), Some(ExchangeError::InvalidQuery { field: "account" }));
 }
 
 fn question(method: &str) -> Query {

@@ -38,6 +38,13 @@ impl Account {
                     self.bookings_of(hand, context, *list, ambiguous).await?;
                     continue;
                 }
+                Movement::Ways(ways) => {
+                    for way in *ways {
+                        let query = Query::transfers(Some((*way).to_owned()), window);
+                        self.transfers_of(hand, query, ambiguous).await?;
+                    }
+                    continue;
+                }
                 Movement::WalletTransfers => {
                     for wallet in self.wallets.clone() {
                         let query = Query::transfers(Some(wallet), window);

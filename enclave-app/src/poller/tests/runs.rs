@@ -123,6 +123,92 @@ async fn the_same_stories_at_kraken_and_coinbase() {
     }
 }
 
+/// 1000 USDT go from the spot wallet to the futures wallet, and 400 of them back.
+fn wallets_story() -> Value {
+    let at = |poll: u64, secs: u64| format!("2026-02-01T00:{:02}:{secs:02}Z", 5 * poll);
+    let mut events = Vec::new();
+    let moved = |t: &str, amount: i64, way: &str, id: u64| {
+        let flow = |account: &str, amount: i64| {
+            json!({"type": "flow", "t": t, "account": account, "asset": "USDT",
+                "amount": amount.to_string(), "id": id.to_string(),
+                "txid": format!("internal:{way}:{id}")})
+        };
+        [flow("u:spot", -amount), flow("u:usdm", amount)]
+    };
+    let holding = [(5000, 100), (5000, 100), (4000, 1100), (4400, 700), (4400, 700)];
+    for (poll, (spot, futures)) in (0..).zip(holding) {
+        let t = at(poll, 0);
+        for (asset, quote, price) in [("BTC", "USDT", "60000"), ("USDT", "USD", "1")] {
+            events.push(json!({"type": "price", "t": t, "asset": asset, "quote": quote,
+                "price": price}));
+        }
+        for (account, free) in [("u:spot", spot), ("u:usdm", futures)] {
+            events.push(json!({"type": "snapshot", "t": t, "account": account,
+                "balances": [{"asset": "USDT", "free": free.to_string()}]}));
+        }
+        match poll {
+            1 => events.extend(moved(&at(1, 30), 1000, "MAIN_UMFUTURE", 71)),
+            2 => events.extend(moved(&at(2, 30), -400, "UMFUTURE_MAIN", 72)),
+            _ => {}
+        }
+    }
+    json!({"schema": "pa-case/1", "id": "wallets", "title": "wallets", "features": [],
+        "config": {"base_currency": "USD", "session_start": at(0, 0), "as_of": at(4, 0),
+            "poll_interval_s": 300},
+        "events": events})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moves_between_own_wallets_is_neither_profit_nor_flow() {
+    let world = World::of(&wallets_story()).await;
+    let session = world
+        .open_with(1, &["u:spot", "u:usdm"], |request| {
+            request.accounts[1].market = "usdm".to_owned();
+        })
+        .await
+        .unwrap();
+    world.ended().await;
+    let results = world.report(&session).await.results;
+    assert_eq!(results["portfolio"]["end_value"], "5100.00000000");
+    assert_eq!(results["returns"]["gain"], "0.00000000");
+    assert_eq!(results["flows"]["internal_transfers"], 2, "{}", results["flows"]);
+    assert_eq!(results["flows"]["count"], 0);
+    assert_eq!(results["quality"]["unreconciled"], 0);
+}
+
+/// Each account buys 0.001 BTC at 60000 before each poll, for a fee of 1 USDT.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_session_at_three_exchanges() {
+    let names = ["binance-spot", "kraken-spot", "coinbase-spot"];
+    let story = Story { accounts: names.to_vec(), ..Story::new(12) };
+    let scenario = story.told();
+    let world = World::of(&scenario).await;
+    let session = world
+        .open_with(1, &names, |request| {
+            for (index, form) in [(1, KeyForm::Kraken), (2, KeyForm::Coinbase)] {
+                world.place(&mut request.accounts[index], names[index], form);
+            }
+        })
+        .await
+        .unwrap();
+    world.ended().await;
+    let report = world.report(&session).await;
+    assert_eq!(report.results, results(&scenario));
+    assert_eq!(report.payload.accounts.len(), 3);
+    // By hand: 1.012 BTC at 60250 and 99268 USDT in each, USDT at 0.9995; before,
+    // 1 BTC at 60000 and 100000 USDT.
+    for (section, key, value) in [
+        ("portfolio", "start_value", "479760.00000000"),
+        ("portfolio", "end_value", "480482.63850000"),
+        ("returns", "gain", "722.63850000"),
+        ("activity", "volume", "2158.92000000"),
+        ("fees", "net", "35.98200000"),
+    ] {
+        assert_eq!(report.results[section][key], value, "{section}.{key}");
+    }
+    assert_eq!(report.results["activity"]["trades"], 36);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_accounts_are_one_portfolio() {
     let story = Story { accounts: vec!["binance-spot", "binance-spot-2"], ..Story::new(6) };

@@ -115,16 +115,27 @@ impl World {
         form: KeyForm,
         account: &str,
     ) -> Result<Arc<Session<Active>>, AccountRefusal> {
-        let spec = serde_json::json!({ "account": account, "form": form });
-        let key = self.sim.add_key(serde_json::from_value(spec).unwrap()).unwrap();
         self.open_with(1, &[account], |request| {
-            let account = &mut request.accounts[0];
-            account.venue = venue.to_owned();
-            account.market = market.to_owned();
-            account.credentials.api_key = SecretBytes::copy(key.api_key.as_bytes());
-            account.credentials.api_secret = SecretBytes::copy(key.api_secret.as_bytes());
+            self.place(&mut request.accounts[0], account, form);
+            assert_eq!(request.accounts[0].venue, venue);
+            request.accounts[0].market = market.to_owned();
         })
         .await
+    }
+
+    /// Gives an account of a request a key of another exchange's form, and that exchange.
+    pub(crate) fn place(&self, request: &mut AccountRequest, account: &str, form: KeyForm) {
+        let spec = serde_json::json!({ "account": account, "form": form });
+        let key = self.sim.add_key(serde_json::from_value(spec).unwrap()).unwrap();
+        request.venue = match form {
+            KeyForm::Binance => "binance",
+            KeyForm::Kraken => "kraken",
+            KeyForm::KrakenFutures => "krakenfutures",
+            KeyForm::Coinbase | KeyForm::CoinbaseEd25519 => "coinbase",
+        }
+        .to_owned();
+        request.credentials.api_key = SecretBytes::copy(key.api_key.as_bytes());
+        request.credentials.api_secret = SecretBytes::copy(key.api_secret.as_bytes());
     }
 
     pub(crate) async fn open_with(

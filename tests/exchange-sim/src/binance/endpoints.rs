@@ -41,7 +41,7 @@ const GET: Method = Method::GET;
 
 /// `api.binance.com`.
 #[rustfmt::skip]
-pub(super) static SPOT: [Endpoint; 21] = {
+pub(super) static SPOT: [Endpoint; 22] = {
     use Access::{Public, Signed};
     use Budget::{Request, SapiIp, SapiUid};
     [
@@ -70,6 +70,9 @@ pub(super) static SPOT: [Endpoint; 21] = {
             params: &[], answer: wallet::restrictions },
         Endpoint { method: Method::POST, path: "/sapi/v1/asset/get-funding-asset", access: Signed, budget: SapiIp,
             weight: one, params: &["asset", "needBtcValuation"], answer: wallet::funding },
+        Endpoint { method: GET, path: "/sapi/v1/asset/transfer", access: Signed, budget: SapiIp, weight: one,
+            params: &["type", "startTime", "endTime", "current", "size", "fromSymbol", "toSymbol"],
+            answer: wallet::between_wallets },
         Endpoint { method: GET, path: "/sapi/v1/capital/deposit/hisrec", access: Signed, budget: SapiIp, weight: one,
             params: &["includeSource", "coin", "status", "startTime", "endTime", "offset", "limit", "txId"],
             answer: wallet::deposits },

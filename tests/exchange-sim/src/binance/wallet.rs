@@ -108,6 +108,7 @@ fn page<'a>(
     let known = call.wallet(Wallet::Spot)?.map(|account| account.transfers(call.now()));
     let rows = known.unwrap_or_default().into_iter().filter(|(transfer, version)| {
         transfer.deposit == deposit
+            && way(version).is_none()
             && !is_fiat(&transfer.asset)
             && window.contains(&transfer.created.millis())
             && wanted.is_none_or(|wanted| wanted == u64::from(status(version.status)))
@@ -117,6 +118,64 @@ fn page<'a>(
             && ids.as_ref().is_none_or(|ids| ids.contains(&transfer.id.as_str()))
     });
     Ok(rows.skip(offset).take(limit).collect())
+}
+
+/// The way between two wallets that a transfer went: the scenario says `internal:WAY:NUMBER`
+/// where another one says what happened on the chain.
+fn way(version: &TransferVersion) -> Option<(&str, u64)> {
+    let (way, number) = version.txid.as_deref()?.strip_prefix("internal:")?.split_once(':')?;
+    Some((way, number.parse().ok()?))
+}
+
+#[derive(Serialize)]
+struct Moves<'a> {
+    total: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rows: Vec<Move<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Move<'a> {
+    asset: &'a str,
+    amount: String,
+    r#type: &'a str,
+    status: &'static str,
+    tran_id: u64,
+    timestamp: u64,
+}
+
+/// Transfers between the user's own wallets, one way at a time, newest first.
+pub(super) fn between_wallets(call: &Call<'_>) -> Answer {
+    let params = call.params;
+    let wanted = params.get("type").ok_or_else(|| Refusal::mandatory("type"))?;
+    let window = window(params, "startTime", call.now())?;
+    let size = params.limit("size", 10, 100)?;
+    let number = params.number("current")?.unwrap_or(1).max(1);
+    let skipped = usize::try_from(number - 1).unwrap_or(usize::MAX).saturating_mul(size);
+    let known = call.wallet(Wallet::Spot)?.map(|account| account.transfers(call.now()));
+    let known = known.unwrap_or_default();
+    let rows: Vec<_> = known
+        .iter()
+        .filter_map(|(transfer, version)| Some((transfer, version, way(version)?)))
+        .filter(|(transfer, _, (way, _))| {
+            *way == wanted && window.contains(&transfer.created.millis())
+        })
+        .map(|(transfer, version, (way, tran_id))| Move {
+            asset: &transfer.asset,
+            amount: padded(version.amount, 0),
+            r#type: way,
+            status: match version.status {
+                FlowStatus::Pending => "PENDING",
+                FlowStatus::Completed => "CONFIRMED",
+                FlowStatus::Failed | FlowStatus::Canceled => "FAILED",
+            },
+            tran_id,
+            timestamp: transfer.created.millis(),
+        })
+        .collect();
+    let total = rows.len();
+    json(&Moves { total, rows: rows.into_iter().skip(skipped).take(size).collect() })
 }
 
 #[derive(Serialize)]
