@@ -394,7 +394,11 @@ pub(super) fn weight(market: Product, query: &Query) -> Weight {
         CoinM => coinm_cost,
     };
     let (bucket, cost) = match query {
-        Query::ServerTime => (data, 1),
+        // The last three are never asked: `route` has refused them.
+        Query::ServerTime
+        | Query::AccountValuation
+        | Query::AccountFills { .. }
+        | Query::Ledger { .. } => (data, 1),
         Query::SystemStatus
         | Query::Permissions
         | Query::Deposits { .. }
@@ -418,8 +422,6 @@ pub(super) fn weight(market: Product, query: &Query) -> Weight {
         Query::Withdrawals { .. } => (SAPI_ACCOUNT, 18_000),
         Query::FiatOrders { .. } => (SAPI_ACCOUNT, 90_000),
         Query::FuturesBalances => (data, 5),
-        // Never asked: `route` has refused them.
-        Query::AccountValuation | Query::AccountFills { .. } | Query::Ledger { .. } => (data, 1),
         Query::Positions => (data, by(5, 5, 1)),
         Query::Income { .. } => (data, by(30, 30, 20)),
     };

@@ -29,7 +29,8 @@ const WALLETS: [(&str, &str); 6] = [
 
 /// The canonical code and the wallet of `code`.
 pub(super) fn asset(code: &str, context: &Context) -> (String, &'static str) {
-    if code.ends_with(".T") {
+    // The suffix of a code, and no file's: its case tells it apart.
+    if code.strip_suffix(".T").is_some() {
         return (code.to_owned(), "tokenized");
     }
     for (suffix, wallet) in WALLETS {

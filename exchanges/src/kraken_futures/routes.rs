@@ -179,11 +179,13 @@ const HISTORY: Bucket = Bucket::leaky("krakenfutures_history", Scope::Account, 1
 
 /// What `query` costs.
 pub(super) const fn weight(query: &Query) -> Weight {
-    let (bucket, cost) = match query {
-        Query::Ledger { .. } => (HISTORY, 3),
-        Query::AccountFills { cursor: Some(_), .. } => (DERIVATIVES, 25),
-        private if private.is_private() => (DERIVATIVES, 2),
-        _ => (PUBLIC, 1),
+    let further = matches!(query, Query::AccountFills { cursor: Some(_), .. });
+    let (bucket, cost) = if matches!(query, Query::Ledger { .. }) {
+        (HISTORY, 3)
+    } else if query.is_private() {
+        (DERIVATIVES, if further { 25 } else { 2 })
+    } else {
+        (PUBLIC, 1)
     };
     Weight { bucket, cost }
 }

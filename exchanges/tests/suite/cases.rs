@@ -6,7 +6,8 @@ use crate::{answers, support, tokens};
 
 /// Guards against a folder that is quietly empty.
 const BINANCE: usize = 35;
-const KRAKEN: usize = 6;
+const KRAKEN: usize = 19;
+const KRAKEN_FUTURES: usize = 11;
 const COINBASE: usize = 30;
 const OKX: usize = 21;
 const BYBIT: usize = 22;
@@ -38,6 +39,11 @@ fn every_binance_case_is_answered() {
 #[test]
 fn every_kraken_case_is_answered() {
     assert_eq!(run("kraken"), KRAKEN);
+}
+
+#[test]
+fn every_kraken_futures_case_is_answered() {
+    assert_eq!(run("krakenfutures"), KRAKEN_FUTURES);
 }
 
 #[test]
