@@ -43,13 +43,12 @@ impl Delivery {
             .map(|fee| Ok(Fee { asset: asset(&fee.asset)?, amount: Number::from(fee.amount) }))
             .transpose()?;
         let market = match self.market {
-            exchanges::Market::Spot => Market::Spot,
             exchanges::Market::MarginCross | exchanges::Market::MarginIsolated => Market::Margin,
             exchanges::Market::UsdM | exchanges::Market::CoinM | exchanges::Market::Futures => {
                 Market::Futures
             }
             exchanges::Market::Unified if instrument.settle.is_some() => Market::Futures,
-            exchanges::Market::Unified => Market::Spot,
+            exchanges::Market::Spot | exchanges::Market::Unified => Market::Spot,
         };
         Ok(Event::Fill(Box::new(FillEvent {
             t: time(fill.at)?,

@@ -31,11 +31,11 @@ pub(super) enum Holdings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fills {
     /// Pair by pair: asked for what is held, was traded or is named.
-    ByPair,
+    Pairs,
     /// Pair by pair, and the bookings tell which pairs were traded.
-    ByBooking,
+    Booked,
     /// All pairs in one list, in pages of so many rows.
-    ByAccount { page: u16 },
+    Account { page: u16 },
 }
 
 /// A list of what moves holdings besides trades.
@@ -108,7 +108,7 @@ pub(super) static PLANS: [Plan; 5] = [
         venue: Venue::Binance,
         market: Market::Spot,
         holdings: Holdings::Wallets,
-        fills: Fills::ByPair,
+        fills: Fills::Pairs,
         movements: &[
             Movement::Ways(&exchanges::binance::WAYS),
             Movement::Deposits,
@@ -122,7 +122,7 @@ pub(super) static PLANS: [Plan; 5] = [
         venue: Venue::Binance,
         market: Market::UsdM,
         holdings: Holdings::Futures,
-        fills: Fills::ByBooking,
+        fills: Fills::Booked,
         movements: &[Movement::Bookings],
         prices: Market::Spot,
     },
@@ -130,7 +130,7 @@ pub(super) static PLANS: [Plan; 5] = [
         venue: Venue::Binance,
         market: Market::CoinM,
         holdings: Holdings::Futures,
-        fills: Fills::ByBooking,
+        fills: Fills::Booked,
         movements: &[Movement::Bookings],
         prices: Market::Spot,
     },
@@ -138,7 +138,7 @@ pub(super) static PLANS: [Plan; 5] = [
         venue: Venue::Kraken,
         market: Market::Spot,
         holdings: Holdings::WalletsAndPositions,
-        fills: Fills::ByAccount { page: 50 },
+        fills: Fills::Account { page: 50 },
         movements: &[Movement::Deposits, Movement::Withdrawals, Movement::Ledger],
         prices: Market::Spot,
     },
@@ -146,7 +146,7 @@ pub(super) static PLANS: [Plan; 5] = [
         venue: Venue::Coinbase,
         market: Market::Spot,
         holdings: Holdings::Wallets,
-        fills: Fills::ByAccount { page: 100 },
+        fills: Fills::Account { page: 100 },
         movements: &[Movement::WalletTransfers],
         prices: Market::Spot,
     },

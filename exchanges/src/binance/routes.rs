@@ -114,14 +114,7 @@ pub(super) fn route(market: Product, query: &Query) -> Result<Route, ExchangeErr
         }
         // One list for each pair of wallets, named as Binance names it.
         Query::Transfers { account: Some(way), window, cursor } if market == Spot => {
-            let way = super::transfers::WAYS.into_iter().find(|known| known == way);
-            let way = way.ok_or(ExchangeError::InvalidQuery { field: "account" })?;
-            let page = cursor.as_ref().map_or(Ok(1), Cursor::to_offset)?;
-            Ok(to(API, "/sapi/v1/asset/transfer")
-                .with("type", way)
-                .within(START_END, *window)
-                .with("current", page)
-                .with("size", TRANSFERS_PAGE))
+            between_wallets(way, *window, cursor.as_ref())
         }
         Query::Deposits { .. }
         | Query::Withdrawals { .. }
@@ -215,6 +208,20 @@ impl Paths {
         candles: "/dapi/v1/klines",
         fills: "/dapi/v1/userTrades",
     };
+}
+
+fn between_wallets(
+    way: &str,
+    window: Window,
+    cursor: Option<&Cursor>,
+) -> Result<Route, ExchangeError> {
+    let way = super::transfers::WAYS.into_iter().find(|known| *known == way);
+    let way = way.ok_or(ExchangeError::InvalidQuery { field: "account" })?;
+    Ok(to(API, "/sapi/v1/asset/transfer")
+        .with("type", way)
+        .within(START_END, window)
+        .with("current", cursor.map_or(Ok(1), Cursor::to_offset)?)
+        .with("size", TRANSFERS_PAGE))
 }
 
 fn spot_account() -> Route {

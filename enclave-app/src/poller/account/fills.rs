@@ -25,15 +25,15 @@ impl Account {
         context: &Context,
         ambiguous: Ambiguous,
     ) -> Result<(), Incomplete> {
-        if let Fills::ByAccount { page } = self.plan.fills {
+        if let Fills::Account { page } = self.plan.fills {
             return self.fills_of_all(hand, context, page, ambiguous).await;
         }
         let mut asked = BTreeSet::new();
         loop {
             // A fill can bring an asset that makes further pairs worth asking.
             let held = match self.plan.fills {
-                Fills::ByPair => self.assets.keys().cloned().collect(),
-                Fills::ByBooking | Fills::ByAccount { .. } => BTreeSet::new(),
+                Fills::Pairs => self.assets.keys().cloned().collect(),
+                Fills::Booked | Fills::Account { .. } => BTreeSet::new(),
             };
             let next = watched(context, &self.pairs, &held)
                 .into_iter()

@@ -92,17 +92,15 @@ impl Account {
         let mut events = Vec::new();
         let mut read = Vec::new();
         for fact in facts {
-            let (key, asset, at, event) = match fact {
-                Fact::Income(income) => {
-                    self.pairs.extend(traded(&income, context));
-                    let event = delivery.booking(&income)?;
-                    (income.key, income.asset, income.at, event)
-                }
-                Fact::LedgerEntry(entry) => {
-                    let event = delivery.entry(&entry)?;
-                    (entry.id, entry.asset, entry.at, event)
-                }
-                _ => continue,
+            let (key, asset, at, event) = if let Fact::Income(income) = fact {
+                self.pairs.extend(traded(&income, context));
+                let event = delivery.booking(&income)?;
+                (income.key, income.asset, income.at, event)
+            } else if let Fact::LedgerEntry(entry) = fact {
+                let event = delivery.entry(&entry)?;
+                (entry.id, entry.asset, entry.at, event)
+            } else {
+                continue;
             };
             if !self.bookings.is_new(&key) {
                 continue;
