@@ -184,9 +184,10 @@ async fn entry(
 type Endpoint = fn(&Call<'_>) -> Answer;
 
 /// Public endpoints, then private ones.
-static PUBLIC: [(&str, Endpoint); 5] = [
+static PUBLIC: [(&str, Endpoint); 6] = [
     ("/api/v3/brokerage/time", market::time),
     ("/api/v3/brokerage/market/products", market::products),
+    ("/v2/time", wallet::time),
     ("/v2/currencies", wallet::currencies),
     ("/v2/currencies/crypto", wallet::crypto_currencies),
     ("/v2/exchange-rates", wallet::exchange_rates),

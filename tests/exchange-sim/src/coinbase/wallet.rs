@@ -24,6 +24,11 @@ fn money(amount: Decimal, asset: &str) -> Value {
     json!({"amount": padded(amount, places), "currency": asset})
 }
 
+pub(super) fn time(call: &Call<'_>) -> Answer {
+    let at = call.caller.server_time;
+    told(json!({"data": {"iso": iso(at), "epoch": at.millis() / 1000}}))
+}
+
 pub(super) fn user(call: &Call<'_>) -> Answer {
     let account = call.account()?;
     let id = ids::uuid(&["user", &account.user]);

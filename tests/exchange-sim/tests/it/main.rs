@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper fails like the test")]
 
 mod client;
+mod coinbase;
 mod control;
 mod faults;
+mod kraken;
+mod kraken_futures;
 mod program;
 mod refusals;
+mod signed;
 mod tls;
 mod wallets;
 mod weights;
