@@ -7,7 +7,7 @@
 //! POST   /faults        [rule, ...]: adds rules                         control port only, as
 //! DELETE /faults        ends them all                                   everything below
 //! POST   /permissions   {"api_key" or "account", "permissions": "read,trade"}
-//! POST   /keys          {"account", "api_key"?, "api_secret"?, "permissions"?}
+//! POST   /keys          {"account", "api_key"?, "api_secret"?, "permissions"?, "form"?}
 //! GET    /requests      what was served; DELETE empties the list
 //! GET    /health        {"status":"ok"}
 //! ```

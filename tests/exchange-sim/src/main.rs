@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-/// Plays a pa-case/1 scenario as Binance and Kraken would, on loopback.
+/// Plays a pa-case/1 scenario as Binance, Kraken and Coinbase would, on loopback.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -34,7 +34,8 @@ struct Cli {
     /// Folder for exchange-root.pem and exchange-sim.json
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// API keys: a JSON list of {"account", "api_key", "api_secret", "permissions"}
+    /// API keys: a JSON list of {"account", "api_key", "api_secret", "permissions", "form"}; the
+    /// form is binance, kraken, kraken-futures, coinbase or coinbase-ed25519
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// Rights of an account's random key, for example binance-spot=read,trade

@@ -180,3 +180,41 @@ async fn a_fault_can_befall_one_account_alone() {
     assert_eq!(private(&sim, "kraken-spot", "/api/v3/account", "").await.status, 500);
     assert_eq!(private(&sim, "binance-spot", "/api/v3/account", "").await.status, 200);
 }
+
+#[tokio::test]
+async fn every_venue_misbehaves_in_its_own_words() {
+    let sim = start("deposit.json").await;
+    let only = |host: &str, fault: Fault| FaultRule {
+        host: Some(host.to_owned()),
+        path: None,
+        account: None,
+        skip: 0,
+        times: Some(1),
+        from_ms: None,
+        until_ms: None,
+        fault,
+    };
+    let kraken = json!({"error": ["EGeneral:Too many requests"]});
+    for (host, path, limited) in [
+        (KRAKEN, "/0/public/Time", ("error", &kraken["error"])),
+        (KRAKEN_FUTURES, "/derivatives/api/v3/tickers", ("error", &json!("apiLimitExceeded"))),
+        (COINBASE, "/api/v3/brokerage/time", ("error", &json!("resource_exhausted"))),
+    ] {
+        for status in [418, 429, 500, 503] {
+            let fault = Fault::Status { status, retry_after_secs: Some(7) };
+            sim.inject(vec![only(host, fault)]).unwrap();
+            let reply = get(&sim, host, path).await;
+            assert_eq!((reply.status, reply.header("Retry-After")), (status, Some("7")), "{host}");
+            if status == 429 {
+                assert_eq!(&reply.json()[limited.0], limited.1, "{host}");
+            }
+        }
+        sim.inject(vec![only(host, Fault::Html { status: 403 })]).unwrap();
+        assert!(get(&sim, host, path).await.text().starts_with("<!DOCTYPE html>"));
+        sim.inject(vec![only(host, Fault::Truncate {})]).unwrap();
+        assert!(!get(&sim, host, path).await.whole);
+        sim.inject(vec![only(host, Fault::Reset {})]).unwrap();
+        assert!(call(&sim, host, "GET", path, &[], "").await.is_err());
+        assert_eq!(get(&sim, host, path).await.status, 200);
+    }
+}

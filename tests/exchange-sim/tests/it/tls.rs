@@ -15,6 +15,8 @@ async fn every_host_has_a_certificate_under_one_root() {
         "/fapi/v1/ping",
         "/dapi/v1/ping",
         "/0/public/Time",
+        "/derivatives/api/v3/tickers",
+        "/api/v3/brokerage/time",
         "/clock",
     ]) {
         assert_eq!(get(&sim, host, path).await.status, 200, "{host}");
