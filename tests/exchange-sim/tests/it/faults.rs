@@ -2,8 +2,9 @@
 
 use std::io::ErrorKind;
 
-use exchange_sim::faults::FaultRule;
-use exchange_sim::{BINANCE, CLOCK, KRAKEN, Sim};
+use exchange_sim::faults::{Fault, FaultRule};
+use exchange_sim::{BINANCE, CLOCK, COINBASE, KRAKEN, KRAKEN_FUTURES, Sim};
+use serde_json::json;
 
 use crate::client::{call, control, get, minute, private, public, start};
 
