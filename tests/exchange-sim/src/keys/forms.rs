@@ -1,7 +1,6 @@
 //! What the keys of each venue look like, and how to make new ones.
 
 use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
 };
@@ -166,8 +165,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 
 fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::SecureRandom::fill(&SystemRandom::new(), &mut bytes)
-        .map_err(|_| KeyError::Random)?;
+    getrandom::fill(&mut bytes).map_err(|_| KeyError::Random)?;
     Ok(bytes)
 }
 
