@@ -26,6 +26,8 @@
 //! | `contracts`, `futures` | futures |
 //! | `wallet` | key restrictions, deposits, withdrawals |
 
+#![expect(clippy::struct_field_names, reason = "records are named as the venue names them")]
+
 mod account;
 mod auth;
 mod candles;

@@ -31,6 +31,9 @@ pub struct Rates {
     pub coinbase_public: u32,
     /// Coinbase, a key: calls an hour of the older interface.
     pub coinbase_wallet: u32,
+    /// Bybit, a user: calls a second; an address: calls in five seconds.
+    pub bybit_user: u32,
+    pub bybit_address: u32,
     /// Calls refused in a row before a Kraken key is locked out, and for how many seconds.
     pub refusals_before_lockout: u32,
     pub lockout_secs: u32,
@@ -48,6 +51,8 @@ impl Default for Rates {
             coinbase_private: 30,
             coinbase_public: 10,
             coinbase_wallet: 10_000,
+            bybit_user: 50,
+            bybit_address: 600,
             refusals_before_lockout: 20,
             lockout_secs: 900,
         }
@@ -64,6 +69,8 @@ pub(crate) enum Counter {
     Coinbase(u64),
     CoinbasePublic(IpAddr),
     CoinbaseWallet(String),
+    Bybit(u64),
+    BybitAddress(IpAddr),
 }
 
 /// What became of a call.
@@ -106,6 +113,8 @@ impl Counters {
             Counter::Coinbase(_) => per(rates.coinbase_private, 1),
             Counter::CoinbasePublic(_) => per(rates.coinbase_public, 1),
             Counter::CoinbaseWallet(_) => per(rates.coinbase_wallet, 3600),
+            Counter::Bybit(_) => per(rates.bybit_user, 1),
+            Counter::BybitAddress(_) => per(rates.bybit_address, 5),
         }
     }
 

@@ -23,7 +23,7 @@
 //! | [`faults`] | misbehaviour on purpose |
 //! | `venue` | one request, whoever it is for |
 //! | `counters` | rate counters that run down |
-//! | `binance`, `coinbase`, `kraken`, `kraken_futures` | the wire formats |
+//! | `binance`, `bybit`, `coinbase`, `kraken`, `kraken_futures` | the wire formats |
 //! | `control` | the control port |
 //! | `server`, `tls` | sockets and certificates |
 //! | [`requests`] | what was served |
@@ -38,6 +38,7 @@ pub mod requests;
 pub mod scenario;
 
 mod binance;
+mod bybit;
 mod candles;
 mod coinbase;
 mod control;
@@ -80,7 +81,7 @@ use crate::world::World;
 pub use crate::counters::Rates;
 pub use crate::tls::TlsError;
 pub use crate::venue::{
-    BINANCE, BINANCE_COINM, BINANCE_USDM, CLOCK, COINBASE, HOSTS, KRAKEN, KRAKEN_FUTURES,
+    BINANCE, BINANCE_COINM, BINANCE_USDM, BYBIT, CLOCK, COINBASE, HOSTS, KRAKEN, KRAKEN_FUTURES,
 };
 pub use crate::weights::Budgets;
 

@@ -35,7 +35,7 @@ struct Cli {
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
     /// API keys: a JSON list of {"account", "api_key", "api_secret", "permissions", "form"}; the
-    /// form is binance, kraken, kraken-futures, coinbase or coinbase-ed25519
+    /// form is binance, kraken, kraken-futures, coinbase, coinbase-ed25519 or bybit
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// Rights of an account's random key, for example binance-spot=read,trade

@@ -25,7 +25,7 @@ use crate::requests::Requests;
 use crate::scenario::Stamp;
 use crate::weights::Meter;
 use crate::world::World;
-use crate::{binance, coinbase, control, kraken, kraken_futures};
+use crate::{binance, bybit, coinbase, control, kraken, kraken_futures};
 
 /// Binance: Spot, margin and the wallet API.
 pub const BINANCE: &str = "api.binance.com";
@@ -39,11 +39,13 @@ pub const KRAKEN: &str = "api.kraken.com";
 pub const KRAKEN_FUTURES: &str = "futures.kraken.com";
 /// Coinbase Advanced Trade.
 pub const COINBASE: &str = "api.coinbase.com";
+/// Bybit.
+pub const BYBIT: &str = "api.bybit.com";
 /// The scenario clock, as the enclave reaches it.
 pub const CLOCK: &str = "clock.sim.test";
 /// Every host that is imitated.
-pub const HOSTS: [&str; 7] =
-    [BINANCE, BINANCE_USDM, BINANCE_COINM, KRAKEN, KRAKEN_FUTURES, COINBASE, CLOCK];
+pub const HOSTS: [&str; 8] =
+    [BINANCE, BINANCE_USDM, BINANCE_COINM, KRAKEN, KRAKEN_FUTURES, COINBASE, BYBIT, CLOCK];
 
 /// What all connections share.
 #[derive(Debug)]
@@ -93,6 +95,7 @@ pub(crate) struct Venues {
     kraken: Router,
     kraken_futures: Router,
     coinbase: Router,
+    bybit: Router,
     clock: Router,
 }
 
@@ -105,6 +108,7 @@ impl Venues {
             kraken: kraken::router(Arc::clone(&shared)),
             kraken_futures: kraken_futures::router(Arc::clone(&shared)),
             coinbase: coinbase::router(Arc::clone(&shared)),
+            bybit: bybit::router(Arc::clone(&shared)),
             clock: control::clock_router(Arc::clone(&shared)),
             shared,
         }
@@ -136,6 +140,7 @@ pub(crate) async fn answer(
         KRAKEN => venues.kraken.clone(),
         KRAKEN_FUTURES => venues.kraken_futures.clone(),
         COINBASE => venues.coinbase.clone(),
+        BYBIT => venues.bybit.clone(),
         _ => venues.clock.clone(),
     };
     let mut response = if meant {
@@ -195,6 +200,7 @@ fn named_key(host: &str, headers: &HeaderMap) -> Option<String> {
     let header = match host {
         KRAKEN => kraken::KEY_HEADER,
         KRAKEN_FUTURES => kraken_futures::KEY_HEADER,
+        BYBIT => bybit::KEY_HEADER,
         COINBASE => return coinbase::named_key(headers),
         _ => binance::KEY_HEADER,
     };
@@ -215,6 +221,7 @@ fn refused(
         KRAKEN => kraken::refusal_body(status),
         KRAKEN_FUTURES => kraken_futures::refusal_body(status, caller.server_time),
         COINBASE => coinbase::refusal_body(status),
+        BYBIT => bybit::refusal_body(status, caller.server_time),
         _ => r#"{"code":"unavailable","message":"a fault rule"}"#.to_owned(),
     };
     let mut response = plain(status, "application/json", body);

@@ -105,11 +105,9 @@ impl World {
         let instruments = instruments::of(&scenario.events, &pairs)?;
         let flows = drafts.values().flat_map(|draft| draft.flows.iter().copied());
         let received = transfers::received_by_txid(flows);
-        let on_margin = |event: &Event| match event {
-            Event::Fill(it) if it.market == Market::Margin => {
-                Some((it.base.clone(), it.quote.clone()))
-            }
-            _ => None,
+        let on_margin = |event: &Event| {
+            let Event::Fill(it) = event else { return None };
+            (it.market == Market::Margin).then(|| (it.base.clone(), it.quote.clone()))
         };
         let margin = scenario.events.iter().filter_map(on_margin).collect();
         let mut accounts = BTreeMap::new();

@@ -47,6 +47,8 @@ const RATES: Rates = Rates {
     coinbase_private: u32::MAX,
     coinbase_public: u32::MAX,
     coinbase_wallet: u32::MAX,
+    bybit_user: u32::MAX,
+    bybit_address: u32::MAX,
     refusals_before_lockout: u32::MAX,
     lockout_secs: 1,
 };

@@ -187,7 +187,6 @@ pub(super) fn usdm_account(call: &Call<'_>) -> Answer {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_excessive_bools, reason = "the venue's record")]
 struct CoinmAccount<'a> {
     assets: Vec<Asset<'a>>,
     positions: Vec<CoinmHeld<'a>>,

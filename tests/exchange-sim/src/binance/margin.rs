@@ -100,7 +100,7 @@ struct Level {
 impl Level {
     fn text(&self) -> String {
         let level = self.assets.checked_div(self.debts);
-        padded(level.unwrap_or(Decimal::from(999)).round_dp(8), 0)
+        padded(level.unwrap_or_else(|| Decimal::from(999)).round_dp(8), 0)
     }
 }
 
@@ -394,7 +394,6 @@ pub(super) fn interest(call: &Call<'_>) -> Answer {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_excessive_bools, reason = "the venue's record")]
 struct MarginPair<'a> {
     symbol: String,
     base: &'a str,

@@ -137,9 +137,9 @@ pub(super) enum Filter {
 
 impl SymbolInfo {
     fn new(world: &World, symbol: String, pair: &Pair) -> Self {
-        let (base, quote) = pair;
         const SMALLEST: &str = "0.00000001";
         const LARGEST: &str = "9000000000.00000000";
+        let (base, quote) = pair;
         Self {
             symbol,
             status: "TRADING",

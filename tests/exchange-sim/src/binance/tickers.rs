@@ -140,7 +140,7 @@ pub(super) fn spot(call: &Call<'_>) -> Answer {
     };
     match wanted(call)? {
         Wanted::One(name) => json(&named(name)?),
-        Wanted::Some(names) => json(&names.into_iter().map(named).collect::<Result<Vec<_>, _>>()?),
+        Wanted::Some(list) => json(&list.into_iter().map(named).collect::<Result<Vec<_>, _>>()?),
         Wanted::All => {
             let rows: Vec<_> =
                 listed(call.world()).filter_map(|(name, _, track)| row(name, track)).collect();

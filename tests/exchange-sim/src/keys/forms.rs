@@ -1,7 +1,6 @@
 //! What the keys of each venue look like, and how to make new ones.
 
 use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
 };
@@ -28,6 +27,8 @@ pub enum KeyForm {
     Coinbase,
     /// `organizations/{id}/apiKeys/{id}` and an Ed25519 key, seed and public key in base64.
     CoinbaseEd25519,
+    /// Letters and digits: 18 and 36.
+    Bybit,
 }
 
 impl KeyForm {
@@ -63,6 +64,7 @@ impl KeyForm {
     fn fits_key(self, key: &str) -> bool {
         match self {
             Self::Binance => is_well_formed(key),
+            Self::Bybit => is_plain(key, 18),
             Self::Kraken | Self::KrakenFutures => {
                 (1..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
             }
@@ -80,6 +82,7 @@ impl KeyForm {
     fn fits_secret(self, secret: &str) -> bool {
         match self {
             Self::Binance => is_well_formed(secret),
+            Self::Bybit => is_plain(secret, 36),
             Self::Kraken | Self::KrakenFutures => kraken_secret(secret).is_some(),
             Self::Coinbase | Self::CoinbaseEd25519 => public_key(self, secret).is_some(),
         }
@@ -87,7 +90,8 @@ impl KeyForm {
 
     fn random_key(self) -> Result<String, KeyError> {
         match self {
-            Self::Binance => random_text(),
+            Self::Binance => random_text(64),
+            Self::Bybit => random_text(18),
             Self::Kraken | Self::KrakenFutures => Ok(STANDARD.encode(random::<42>()?)),
             Self::Coinbase | Self::CoinbaseEd25519 => {
                 let [organization, key] = [random_uuid()?, random_uuid()?];
@@ -98,7 +102,8 @@ impl KeyForm {
 
     fn random_secret(self) -> Result<String, KeyError> {
         match self {
-            Self::Binance => random_text(),
+            Self::Binance => random_text(64),
+            Self::Bybit => random_text(36),
             Self::Kraken | Self::KrakenFutures => Ok(STANDARD.encode(random::<64>()?)),
             Self::Coinbase => {
                 let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
@@ -118,7 +123,11 @@ impl KeyForm {
 
 /// The form of Binance's HMAC keys and secrets.
 pub(crate) fn is_well_formed(key: &str) -> bool {
-    key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    is_plain(key, 64)
+}
+
+fn is_plain(key: &str, length: usize) -> bool {
+    key.len() == length && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The bytes of a Kraken secret.
@@ -156,8 +165,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 
 fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::SecureRandom::fill(&SystemRandom::new(), &mut bytes)
-        .map_err(|_| KeyError::Random)?;
+    getrandom::fill(&mut bytes).map_err(|_| KeyError::Random)?;
     Ok(bytes)
 }
 
@@ -165,16 +173,16 @@ fn random_uuid() -> Result<String, KeyError> {
     Ok(crate::ids::uuid_of(random::<16>()?))
 }
 
-/// Sixty-four letters and digits, uniform.
-fn random_text() -> Result<String, KeyError> {
+/// Letters and digits, uniform.
+fn random_text(length: usize) -> Result<String, KeyError> {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut text = String::with_capacity(64);
-    while text.len() < 64 {
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
         let pool = random::<96>()?;
         // 248 = 4 * 62: larger bytes would favour the first letters.
         let letters = pool.iter().filter(|byte| **byte < 248);
         let letters = letters.filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len()));
-        text.extend(letters.take(64 - text.len()).map(|letter| char::from(*letter)));
+        text.extend(letters.take(length - text.len()).map(|letter| char::from(*letter)));
     }
     Ok(text)
 }
@@ -191,6 +199,7 @@ mod tests {
             KeyForm::KrakenFutures,
             KeyForm::Coinbase,
             KeyForm::CoinbaseEd25519,
+            KeyForm::Bybit,
         ] {
             let (key, secret) = form.issue(None, None).unwrap();
             assert!(form.fits_key(&key) && form.fits_secret(&secret), "{form:?}");

@@ -1,5 +1,6 @@
 //! Executions: their ids, and what a futures position realised by each.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
@@ -21,6 +22,7 @@ pub(crate) struct Book {
 
 /// One execution as the venue numbers it.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "a trade id beside the id of the venue")]
 pub(crate) struct Trade {
     pub(crate) id: u64,
     pub(crate) order_id: u64,
@@ -72,8 +74,8 @@ pub(super) fn numbered(fills: &[&Fill]) -> Result<BTreeMap<Book, Vec<Trade>>, Sc
         let mut rows: BTreeMap<u64, Trade> = BTreeMap::new();
         for (fill, order_id) in fills {
             let id = ids.number(&fill.trade_id);
-            if !rows.contains_key(&id) {
-                rows.insert(id, trade(fill, id, order_id)?);
+            if let Entry::Vacant(free) = rows.entry(id) {
+                free.insert(trade(fill, id, order_id)?);
             }
         }
         numbered.insert(book, rows.into_values().collect());

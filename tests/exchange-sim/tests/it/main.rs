@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper fails like the test")]
 
+mod bybit;
 mod client;
 mod coinbase;
 mod control;

@@ -17,6 +17,7 @@ async fn every_host_has_a_certificate_under_one_root() {
         "/0/public/Time",
         "/derivatives/api/v3/tickers",
         "/api/v3/brokerage/time",
+        "/v5/market/time",
         "/clock",
     ]) {
         assert_eq!(get(&sim, host, path).await.status, 200, "{host}");

@@ -204,7 +204,9 @@ fn line(row: &IncomeRow, wallet: Wallet) -> IncomeLine<'_> {
         time: row.at.millis(),
         tran_id: match wallet {
             Wallet::InverseFutures => Id::Text(row.id.to_string()),
-            _ => Id::Number(row.id),
+            Wallet::Spot | Wallet::CrossMargin | Wallet::IsolatedMargin | Wallet::LinearFutures => {
+                Id::Number(row.id)
+            }
         },
         trade_id: &row.trade,
     }
