@@ -45,7 +45,6 @@ fn program(set: &str, name: &str) -> PathBuf {
 }
 
 /// Whether the full counts are wanted, not the gate's.
-#[expect(clippy::disallowed_methods, reason = "the scripts say which counts to run")]
 pub fn full() -> bool {
     std::env::var_os("PA_FULL").is_some()
 }

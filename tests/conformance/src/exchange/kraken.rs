@@ -30,13 +30,11 @@ impl Adapter for Of {
         let get = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
         let (key, secret) = (get("api_key"), get("api_secret").as_bytes());
         let mut form = pair_list(request.get("body_params"))?;
-        let nonce = match form.iter().find(|(name, _)| name == "nonce") {
-            Some((_, nonce)) => nonce.clone(),
-            None => {
-                form.insert(0, ("nonce".to_owned(), get("nonce").to_owned()));
-                get("nonce").to_owned()
-            }
-        };
+        if !form.iter().any(|(name, _)| name == "nonce") {
+            form.insert(0, ("nonce".to_owned(), get("nonce").to_owned()));
+        }
+        let nonce = form.iter().find(|(name, _)| name == "nonce").map(|(_, nonce)| nonce.clone());
+        let nonce = nonce.unwrap_or_default();
         let credentials = Credentials { key, secret, passphrase: None };
         let signed = match kraken::sign(&credentials, get("path"), &nonce, &form) {
             Err(ExchangeError::InvalidCredentials) => return Ok(refused()),
