@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn the_shipped_example_is_accepted() {
         let deployment = check(SHIPPED.as_bytes(), &image()).unwrap();
-        assert_eq!(deployment.venues, ["binance", "coinbase", "kraken"]);
+        assert_eq!(deployment.venues, ["binance", "bybit", "coinbase", "kraken"]);
     }
 
     #[test]

@@ -297,6 +297,7 @@ mod tests {
             "api.binance.com",
             "fapi.binance.com",
             "dapi.binance.com",
+            "api.bybit.com",
             "api.coinbase.com",
             "api.kraken.com",
         ];
@@ -312,7 +313,7 @@ mod tests {
             .replace("interval_secs = 300", "interval_secs = 7")
             .replace("api.kraken.com", "10.0.0.1");
         let told = mistakes(&text);
-        for field in ["`sessions.max`", "`polling.interval_secs`", "`hosts[4]`"] {
+        for field in ["`sessions.max`", "`polling.interval_secs`", "`hosts[5]`"] {
             assert!(told.contains(field), "{told}");
         }
         assert!(!told.contains("10.0.0.1"), "{told}");

@@ -374,4 +374,4 @@ static CONNECTORS: [&dyn Connector; 9] = [
 
 /// Exchanges that the poller asks. The hosts of the others stay off every list
 /// of hosts: nothing is let out that nothing asks for.
-const POLLED: [Venue; 3] = [Venue::Binance, Venue::Coinbase, Venue::Kraken];
+const POLLED: [Venue; 4] = [Venue::Binance, Venue::Bybit, Venue::Coinbase, Venue::Kraken];

@@ -49,6 +49,8 @@ pub(super) enum Movement {
     Bookings,
     /// Every change of a balance.
     Ledger,
+    /// Deposits and withdrawals in one list.
+    Transfers,
     /// Deposits and withdrawals of each wallet, by the wallet's own id.
     WalletTransfers,
     /// Between the customer's own wallets, one list for each of these ways.
@@ -87,9 +89,11 @@ impl Cadence {
 
     pub(super) const fn of(&self, list: Movement) -> Duration {
         match list {
-            Movement::Deposits | Movement::Bookings | Movement::Ledger | Movement::Ways(_) => {
-                Duration::ZERO
-            }
+            Movement::Deposits
+            | Movement::Bookings
+            | Movement::Ledger
+            | Movement::Transfers
+            | Movement::Ways(_) => Duration::ZERO,
             Movement::Withdrawals | Movement::WalletTransfers => self.withdrawals,
             Movement::FiatDeposits | Movement::FiatWithdrawals => self.fiat,
         }
@@ -103,7 +107,7 @@ impl Plan {
 }
 
 /// What sessions may open here.
-pub(super) static PLANS: [Plan; 5] = [
+pub(super) static PLANS: [Plan; 6] = [
     Plan {
         venue: Venue::Binance,
         market: Market::Spot,
@@ -149,5 +153,13 @@ pub(super) static PLANS: [Plan; 5] = [
         fills: Fills::Account { page: 100 },
         movements: &[Movement::WalletTransfers],
         prices: Market::Spot,
+    },
+    Plan {
+        venue: Venue::Bybit,
+        market: Market::Unified,
+        holdings: Holdings::Wallets,
+        fills: Fills::Account { page: 100 },
+        movements: &[Movement::Transfers],
+        prices: Market::Unified,
     },
 ];

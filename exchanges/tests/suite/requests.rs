@@ -202,6 +202,7 @@ fn the_registry_names_every_host_once() {
     let hosts: Vec<_> = exchanges::hosts().iter().map(|host| (host.name, host.port)).collect();
     let names = [
         "api.binance.com",
+        "api.bybit.com",
         "api.coinbase.com",
         "api.kraken.com",
         "dapi.binance.com",

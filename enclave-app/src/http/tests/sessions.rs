@@ -124,7 +124,7 @@ async fn proofs_must_match_accounts_one_to_one() {
 #[tokio::test]
 async fn an_exchange_outside_the_deployment_is_refused_before_it_is_called() {
     let enclave = Enclave::new().await;
-    for venue in ["bybit", "mtgox", "bybit"] {
+    for venue in ["okx", "mtgox", "okx"] {
         let sent =
             Customer::new(1).seal(&enclave.key().await, |r| r.accounts[0].venue = venue.into());
         let answer = enclave.post(sent.json.clone()).await;

@@ -53,6 +53,7 @@ impl Account {
                     self.due.insert(*list, now.saturating_add(hand.cadence.of(*list)));
                     continue;
                 }
+                Movement::Transfers => Query::transfers(None, window),
                 Movement::Deposits => Query::deposits(window),
                 Movement::Withdrawals => Query::withdrawals(window),
                 Movement::FiatDeposits => Query::fiat_orders(TransferKind::Deposit, window),

@@ -70,7 +70,7 @@ async fn wrong_keys_are_told_from_malformed_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_served_is_not_offered() {
     let world = world().await;
-    let refusal = refused(&world, |request| request.accounts[0].venue = "bybit".into()).await;
+    let refusal = refused(&world, |request| request.accounts[0].venue = "okx".into()).await;
     assert_eq!(refusal, AccountRefusal::NotOffered { label: label() });
     let refusal =
         refused(&world, |request| request.accounts[0].market = "margin_cross".into()).await;

@@ -95,11 +95,12 @@ async fn futures_with_funding_a_flip_and_a_rebate() {
 
 /// The scenario's account, called as the engine will call it, at another exchange.
 async fn run_at(text: &str, account: &str, venue: &str, form: KeyForm) {
-    let name = format!("{venue}-spot");
+    let market = if form == KeyForm::Bybit { "unified" } else { "spot" };
+    let name = format!("{venue}-{market}");
     let text = text.replace(&format!("\"{account}\""), &format!("\"{name}\""));
     let scenario: Value = serde_json::from_str(&text).unwrap();
     let world = World::of(&scenario).await;
-    let session = world.open_at((venue, "spot"), form, &name).await.unwrap();
+    let session = world.open_at((venue, market), form, &name).await.unwrap();
     world.ended().await;
     let report = world.report(&session).await;
     assert_eq!(report.payload.accounts[0].id, name);
@@ -107,7 +108,7 @@ async fn run_at(text: &str, account: &str, venue: &str, form: KeyForm) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_stories_at_kraken_and_coinbase() {
+async fn the_same_stories_at_kraken_coinbase_and_bybit() {
     // Fees in the quote currency: what these exchanges list trades with.
     let trades = Story::new(12).told().to_string();
     for (text, account) in
@@ -117,6 +118,7 @@ async fn the_same_stories_at_kraken_and_coinbase() {
             ("kraken", KeyForm::Kraken),
             ("coinbase", KeyForm::Coinbase),
             ("coinbase", KeyForm::CoinbaseEd25519),
+            ("bybit", KeyForm::Bybit),
         ] {
             run_at(text, account, venue, form).await;
         }

@@ -134,6 +134,7 @@ impl World {
             KeyForm::Kraken => "kraken",
             KeyForm::KrakenFutures => "krakenfutures",
             KeyForm::Coinbase | KeyForm::CoinbaseEd25519 => "coinbase",
+            KeyForm::Bybit => "bybit",
         }
         .to_owned();
         request.credentials.api_key = SecretBytes::copy(key.api_key.as_bytes());
