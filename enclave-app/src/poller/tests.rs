@@ -5,4 +5,5 @@ mod keys;
 mod runs;
 mod sessions;
 mod story;
+mod venues;
 mod world;

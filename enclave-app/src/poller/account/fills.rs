@@ -121,7 +121,7 @@ impl Account {
                 continue;
             }
             if fill.at > self.since && !within(fill.at, ambiguous) {
-                events.push(delivery.fill(&fill)?);
+                events.push((fill.at, delivery.fill(&fill)?));
             }
             let instrument = &fill.instrument;
             // A contract moves no coin but the one it is settled in.
@@ -132,7 +132,9 @@ impl Account {
         }
         // The whole answer was read: now the marks may move.
         marks.advance(read, now, remembered);
-        self.events.extend(events);
+        // Some lists are newest first.
+        events.sort_by_key(|(at, _)| *at);
+        self.events.extend(events.into_iter().map(|(_, event)| event));
         for asset in assets {
             self.assets.entry(asset).or_default();
         }

@@ -107,14 +107,16 @@ impl Account {
                 continue;
             }
             if at > self.since && !within(at, ambiguous) {
-                events.extend(event);
+                events.extend(event.map(|event| (at, event)));
             }
             self.assets.entry(asset).or_default();
             read.push((key, at));
         }
         // The whole answer was read: now the mark may move.
         self.bookings.advance(read, now);
-        self.events.extend(events);
+        // Some lists are newest first.
+        events.sort_by_key(|(at, _)| *at);
+        self.events.extend(events.into_iter().map(|(_, event)| event));
         Ok(())
     }
 

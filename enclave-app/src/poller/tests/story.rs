@@ -23,7 +23,7 @@ impl Story {
         UnixMillis(START_MS + poll * self.interval * 1000)
     }
 
-    fn time(&self, poll: u64, secs: u64) -> String {
+    pub(crate) fn time(&self, poll: u64, secs: u64) -> String {
         let at = self.at(poll).0 / 1000 + secs;
         let (hours, rest) = (at % 86_400 / 3600, at % 3600);
         let day = 1 + (at - START_MS / 1000) / 86_400;

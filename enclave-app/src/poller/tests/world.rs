@@ -137,6 +137,9 @@ impl World {
             KeyForm::Bybit => "bybit",
         }
         .to_owned();
+        if form == KeyForm::Bybit {
+            "unified".clone_into(&mut request.market);
+        }
         request.credentials.api_key = SecretBytes::copy(key.api_key.as_bytes());
         request.credentials.api_secret = SecretBytes::copy(key.api_secret.as_bytes());
     }
@@ -232,8 +235,12 @@ impl World {
     }
 
     pub(crate) fn inject(&self, path: &str, fault: Fault, span: Span) {
+        self.inject_at("api.binance.com", path, fault, span);
+    }
+
+    pub(crate) fn inject_at(&self, host: &str, path: &str, fault: Fault, span: Span) {
         let rule = FaultRule {
-            host: Some("api.binance.com".into()),
+            host: Some(host.into()),
             path: Some(path.into()),
             account: None,
             skip: 0,
