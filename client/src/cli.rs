@@ -10,7 +10,8 @@ use url::Url;
 /// Verify an enclave before trusting it, hand it read-only exchange keys, and
 /// check the signed reports that come back.
 ///
-/// Exit codes: 0 done, 2 usage, 3 not verified, 4 refused, 5 unreachable.
+/// Exit codes: 0 done, 1 a fault of this program or machine, 2 usage, 3 not
+/// verified, 4 refused, 5 unreachable, late or malformed.
 #[derive(Debug, Parser)]
 #[command(name = "perfagg", version, max_term_width = 100)]
 pub(crate) struct Cli {

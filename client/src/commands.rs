@@ -15,6 +15,7 @@ use client::{accounts, files, portfolio_key, verify};
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::attestation::Root;
 use protocol::limits;
+use protocol::report::SignedReport;
 use protocol::session::{SessionStatus, Ttl};
 use protocol::time::UnixMillis;
 use serde::Serialize;
@@ -129,6 +130,9 @@ async fn status(path: &Path, output: Output) -> Result<(), ClientError> {
 
 async fn report(options: &cli::Report, output: Output) -> Result<(), ClientError> {
     let saved = SavedSession::read(&options.session.session_file)?;
+    files::check_replaceable(&options.out, limits::REPORT_LEN_MAX, |bytes| {
+        SignedReport::parse_exact(bytes).is_ok()
+    })?;
     if let Some(after) = options.after {
         let after = u64::try_from(after.as_millisecond())
             .map(UnixMillis)

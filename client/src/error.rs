@@ -5,6 +5,7 @@
 
 use protocol::attestation::AttestationError;
 use protocol::category::Category;
+use protocol::report::ReportError;
 
 /// A failed operation. `Display` is the first line a person reads,
 /// [`help`](Self::help) the second.
@@ -17,6 +18,9 @@ pub enum ClientError {
     /// The attestation document broke a rule of `docs/verify.md`.
     #[error("the enclave is not verified: step {}: {source}", source.step())]
     Document { source: AttestationError },
+    /// A report's bytes or its document broke a rule; nothing was asked of anybody.
+    #[error("the report is not verified: {}", .0)]
+    Report(ReportError),
     /// A check that is not about the document alone: TLS key, configuration, report.
     #[error("not verified: {step}: {message}")]
     NotVerified { step: &'static str, message: String },
@@ -42,7 +46,7 @@ impl ClientError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
-            Self::Document { .. } | Self::NotVerified { .. } => 3,
+            Self::Document { .. } | Self::Report(_) | Self::NotVerified { .. } => 3,
             Self::Refused { .. } => 4,
             Self::Unreachable { .. } | Self::Late { .. } | Self::Malformed => 5,
             Self::Internal(_) => 1,
@@ -54,6 +58,7 @@ impl ClientError {
         match self {
             Self::Usage { help, .. } => help.clone(),
             Self::Document { source } => document_help(source),
+            Self::Report(error) => report_help(error),
             Self::NotVerified { .. } => {
                 "nothing was sent after this step; do not submit credentials to this service".into()
             }
@@ -95,6 +100,24 @@ fn document_help(source: &AttestationError) -> String {
         }
         _ => "docs/verify.md explains the step; nothing was sent after it".into(),
     }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is no intact report")]
+fn report_help(error: &ReportError) -> String {
+    match error {
+        ReportError::Document(source) if source.step() == 30 => {
+            "it was made by another image than these measurements name: check which release made it"
+        }
+        ReportError::Document(source) if source.step() == 32 => {
+            "it was changed after it was signed, or its document belongs to another report"
+        }
+        ReportError::Document(_) => "docs/verify.md explains the step",
+        ReportError::KeyBundle(_) => {
+            "it was made under another configuration: pin it with --deployment if you trust it"
+        }
+        _ => "this is no report as it was issued, byte for byte; ask for it again",
+    }
+    .into()
 }
 
 fn refusal_help(code: &str, detail: Option<&str>) -> String {

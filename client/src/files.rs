@@ -89,7 +89,25 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ClientError> 
         file.sync_all()?;
         std::fs::rename(&next, path)
     };
-    write().map_err(|error| cannot("write", path, &error))
+    write().map_err(|error| {
+        drop(std::fs::remove_file(&next));
+        cannot("write", path, &error)
+    })
+}
+
+/// Refuses a path where something stands that `is_ours` does not know: it may be dear.
+pub fn check_replaceable(
+    path: &Path,
+    len_max: usize,
+    is_ours: impl Fn(&[u8]) -> bool,
+) -> Result<(), ClientError> {
+    if !path.exists() || read(path, len_max).is_ok_and(|bytes| is_ours(&bytes)) {
+        return Ok(());
+    }
+    Err(ClientError::usage(
+        format!("{} exists and would be lost", path.display()),
+        "name another file",
+    ))
 }
 
 fn bounded(from: impl Read, len_max: usize, name: &str) -> Result<Zeroizing<Vec<u8>>, ClientError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::attestation::{self, ExpectedPcrs, LiveAttestation, Policy, Root};
 use protocol::encoding::to_hex;
 use protocol::key_bundle::{AttestationReply, Attested};
-use protocol::report::{ReportError, SignedReport, VerifiedReport};
+use protocol::report::{SignedReport, VerifiedReport};
 use protocol::time::UnixMillis;
 use sha2::{Digest, Sha256};
 
@@ -49,19 +49,10 @@ impl Demands {
 
 /// Verifies the bytes of `report.json`. Asks no network and no clock.
 pub fn report(bytes: &[u8], demands: &Demands) -> Result<VerifiedReport, ClientError> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what has no cause is told by itself")]
-    let refused = |error: ReportError| match error {
-        ReportError::Document(source) => ClientError::Document { source },
-        ReportError::KeyBundle(source) => {
-            ClientError::not_verified("step 33: keys and configuration", source.to_string())
-        }
-        ReportError::Payload(source) => ClientError::not_verified("payload", source.to_string()),
-        other => ClientError::not_verified("report", other.to_string()),
-    };
     let verified = SignedReport::parse_exact(bytes)
-        .map_err(refused)?
+        .map_err(ClientError::Report)?
         .verify(&demands.root, demands.pcrs(), &demands.deployment)
-        .map_err(refused)?;
+        .map_err(ClientError::Report)?;
     if verified.payload().simulated != demands.simulated() {
         return Err(ClientError::not_verified(
             "report",
