@@ -32,7 +32,9 @@ use exchanges::{Market, Venue};
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     pub sim: &'a Sim,
+    /// Of each reader its own: exchanges count requests by key.
     pub key: &'a IssuedKey,
+    pub their_key: &'a IssuedKey,
     pub venue: Venue,
     pub market: Market,
     /// Unified names, the same in ccxt and in the connectors: `BTC/USDT`.

@@ -1,11 +1,12 @@
 //! A connector, driven over a socket: one request a connection, all pages.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use exchange_sim::Sim;
 use exchanges::{
-    Connector, Context, Credentials, Fact, Fill, Liquidity, Market, Money, Page, Query, Reply,
-    Request, Side, TransferStatus, UnixMillis, Window,
+    Connector, Context, Credentials, Fact, Fill, Liquidity, Market, Money, Nonce, Page, Query,
+    Reply, Request, Side, TransferStatus, UnixMillis, Venue, Window,
 };
 use rust_decimal::Decimal;
 use rustls::crypto::aws_lc_rs;
@@ -27,7 +28,7 @@ impl Subject<'_> {
 
 /// Reads `subject` with `connector`.
 pub async fn read(connector: &dyn Connector, subject: &Subject<'_>) -> Account {
-    let reader = Reader { connector, subject };
+    let reader = Reader { connector, subject, made: AtomicU64::new(0) };
     let instruments = reader.ask(&Query::Instruments, &Context::default()).await;
     let instruments = instruments.into_iter().map(|fact| match fact {
         Fact::Instrument(instrument) => instrument,
@@ -56,6 +57,8 @@ pub async fn read(connector: &dyn Connector, subject: &Subject<'_>) -> Account {
 struct Reader<'a> {
     connector: &'a dyn Connector,
     subject: &'a Subject<'a>,
+    /// Requests so far: where an exchange counts them, no two may have one time.
+    made: AtomicU64,
 }
 
 impl Reader<'_> {
@@ -84,7 +87,13 @@ impl Reader<'_> {
         let key = self.subject.key;
         let credentials =
             Credentials { key: &key.api_key, secret: key.api_secret.as_bytes(), passphrase: None };
-        let request = self.connector.request(query, Some(&credentials), self.now()).unwrap();
+        let made = self.made.fetch_add(1, Ordering::Relaxed);
+        let counted = if self.connector.counts_requests() { made } else { 0 };
+        let at = UnixMillis(self.now().0 + counted);
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&made.to_be_bytes());
+        let request =
+            self.connector.request_with(query, Some(&credentials), at, &Nonce(nonce)).unwrap();
         let (status, body) = exchange(self.subject.sim, &request).await;
         let reply = Reply { status, headers: &[], body: &body };
         self.connector
@@ -99,8 +108,11 @@ impl Reader<'_> {
             match fact {
                 Fact::Balance(it) => {
                     // ccxt knows savings by the name that the exchange gives them.
-                    let asset =
-                        if it.wallet == "earn" { format!("LD{}", it.asset) } else { it.asset };
+                    let asset = match it.wallet.as_str() {
+                        "earn" => format!("LD{}", it.asset),
+                        "auto_earn" => format!("{}.F", it.asset),
+                        _ => it.asset,
+                    };
                     let held = account.balances.entry(asset).or_default();
                     held.free += it.free;
                     held.used = Some(held.used.unwrap_or_default() + it.used);
@@ -116,15 +128,21 @@ impl Reader<'_> {
                     };
                     account.balances.insert(it.asset, held);
                 }
-                Fact::Identity(_) => {}
+                Fact::Identity(_) | Fact::Wallet(_) => {}
                 other => panic!("not a balance: {other:?}"),
             }
         }
     }
 
     async fn trades(&self, context: &Context, account: &mut Account) {
-        for symbol in self.raw_symbols(context) {
-            let facts = self.ask(&Query::fills_in(symbol, self.window()), context).await;
+        let questions = if self.subject.venue == Venue::Binance {
+            let pairs = self.raw_symbols(context).into_iter();
+            pairs.map(|pair| Query::fills_in(pair, self.window())).collect()
+        } else {
+            vec![Query::account_fills(self.window(), 50)]
+        };
+        for question in questions {
+            let facts = self.ask(&question, context).await;
             account.trades.extend(facts.into_iter().map(|fact| match fact {
                 Fact::Fill(fill) => trade(fill),
                 other => panic!("not a fill: {other:?}"),

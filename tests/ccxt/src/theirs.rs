@@ -52,8 +52,8 @@ pub fn read(python: &Path, subject: &Subject<'_>) -> Told {
         "market": subject.market.name(),
         "address": subject.sim.addr.to_string(),
         "ca": root,
-        "key": subject.key.api_key,
-        "secret": subject.key.api_secret,
+        "key": subject.their_key.api_key,
+        "secret": subject.their_key.api_secret,
         "symbols": subject.symbols,
         "questions": names,
     });
