@@ -57,6 +57,19 @@ install_python() {
   export PATH="$dir/bin:$PATH" PYTHON
 }
 
+# install_ccxt: an interpreter with ccxt, the client that nobody here wrote. Sets PA_CCXT_PYTHON.
+install_ccxt() {
+  need python3 python3
+  local pins=$ROOT/tests/ccxt/requirements.txt dir
+  dir=$CACHE/ccxt-$(sha256sum "$pins" | cut -c1-16)
+  [ -e "$dir/ready" ] || {
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
+    rm -rf "$dir" && python3 -m venv "$dir" &&
+      "$dir/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$pins" && touch "$dir/ready"
+  }
+  export PA_CCXT_PYTHON=$dir/bin/python3
+}
+
 need_package() {
   if [ "$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends "$1" >>"$CACHE/apt.log" 2>&1; then return 0; fi
   die "the Debian package $1 is missing" "apt-get install $1"
