@@ -27,7 +27,7 @@ pub use auth::{Signed, sign};
 pub use errors::classify;
 pub use transfers::WAYS;
 
-use crate::error::ExchangeError;
+use crate::error::{Answer, ExchangeError};
 use crate::fact::{Fact, Identity, IdentityKind, Page};
 use crate::json::{self, Value};
 use crate::query::Query;
@@ -120,31 +120,28 @@ impl Connector for Binance {
         }
     }
 
-    fn read(
+    /// Maintenance is the answer to one question, not a failure of it.
+    fn refusal(&self, query: &Query, reply: &Reply<'_>) -> Option<Answer> {
+        let answered = *query == Query::SystemStatus && reply.status == 200;
+        if answered { None } else { classify(reply) }
+    }
+
+    fn page(
         &self,
         query: &Query,
         reply: Reply<'_>,
         context: &Context,
     ) -> Result<Page, ExchangeError> {
-        if reply.body.len() > self.reply_len_max(query) {
-            return Err(ExchangeError::TooLong { field: "body" });
-        }
         let product = self.product().ok_or(ExchangeError::Unsupported)?;
-        // Maintenance is the answer to this one question, not a failure of it.
-        if *query == Query::SystemStatus && reply.status == 200 {
-            let status = books::system_status(json::document(reply.body)?)?;
-            return Ok(Page::one(Fact::SystemStatus(status)));
-        }
-        if let Some(answer) = classify(&reply) {
-            return Err(ExchangeError::Answered(answer));
-        }
         let document = json::document(reply.body)?;
         match query {
             Query::ServerTime => {
                 let time = document.object("body")?.time("serverTime")?;
                 Ok(Page::one(Fact::ServerTime(time)))
             }
-            Query::SystemStatus => Err(json::malformed("status")),
+            Query::SystemStatus => {
+                books::system_status(document).map(|status| Page::one(Fact::SystemStatus(status)))
+            }
             Query::Instruments => books::instruments(product, document).map(Page::last),
             Query::Prices { .. } => books::prices(document, context).map(Page::last),
             Query::Ticker { .. } => books::tickers(document, context).map(Page::last),

@@ -28,7 +28,7 @@ use std::time::Duration;
 pub use auth::sign;
 pub use errors::classify;
 
-use crate::error::ExchangeError;
+use crate::error::{Answer, ExchangeError};
 use crate::fact::{Fact, Identity, IdentityKind, Page};
 use crate::json::{self, Object, malformed};
 use crate::query::{Cursor, Query};
@@ -77,18 +77,16 @@ impl Connector for Bybit {
         }
     }
 
-    fn read(
+    fn refusal(&self, _: &Query, reply: &Reply<'_>) -> Option<Answer> {
+        classify(reply)
+    }
+
+    fn page(
         &self,
         query: &Query,
         reply: Reply<'_>,
         context: &Context,
     ) -> Result<Page, ExchangeError> {
-        if reply.body.len() > self.reply_len_max(query) {
-            return Err(ExchangeError::TooLong { field: "body" });
-        }
-        if let Some(answer) = classify(&reply) {
-            return Err(ExchangeError::Answered(answer));
-        }
         let body = json::document(reply.body)?.object("body")?;
         // A reply without a code has not said that it is a success.
         body.integer("retCode")?;
@@ -113,22 +111,17 @@ impl Connector for Bybit {
             }
             Query::Balances { cursor } => match Wallet::of(cursor.as_ref())? {
                 Wallet::Unified => {
-                    let next = Some(Query::Balances { cursor: Some(Wallet::Funding.cursor()?) });
-                    Ok(Page::new(balances::unified(&result)?, next))
+                    let next = query.at(Wallet::Funding.cursor()?);
+                    Ok(Page::new(balances::unified(&result)?, Some(next)))
                 }
                 Wallet::Funding => balances::funding(&result).map(Page::last),
             },
-            Query::AccountFills { window, cursor, limit } => {
+            Query::AccountFills { cursor, .. } => {
                 let rows = result.list("list")?.len();
                 let next = after(&result, rows, cursor.as_ref().map(Cursor::as_str))?;
-                let next = next.map(|cursor| Query::AccountFills {
-                    window: *window,
-                    cursor: Some(cursor),
-                    limit: *limit,
-                });
-                Ok(Page::new(fills::page(&result, context)?, next))
+                Ok(Page::new(fills::page(&result, context)?, next.map(|place| query.at(place))))
             }
-            Query::Transfers { account, window, cursor } => {
+            Query::Transfers { cursor, .. } => {
                 let (list, asked) = List::of(cursor.as_ref())?;
                 let facts = match list {
                     List::Deposits => transfers::deposits(&result),
@@ -140,12 +133,7 @@ impl Connector for Bybit {
                     Some(cursor) => Some(list.cursor(cursor.as_str())?),
                     None => list.next().map(|list| list.cursor("")).transpose()?,
                 };
-                let next = next.map(|cursor| Query::Transfers {
-                    account: account.clone(),
-                    window: *window,
-                    cursor: Some(cursor),
-                });
-                Ok(Page::new(facts, next))
+                Ok(Page::new(facts, next.map(|place| query.at(place))))
             }
             _ => Err(ExchangeError::Unsupported),
         }

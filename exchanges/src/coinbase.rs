@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 pub use auth::token;
 pub use errors::classify;
 
-use crate::error::ExchangeError;
+use crate::error::{Answer, ExchangeError};
 use crate::fact::{Fact, Identity, IdentityKind, Page};
 use crate::json::{self, malformed};
 use crate::query::{Cursor, Query};
@@ -97,18 +97,16 @@ impl Connector for Coinbase {
         Ok(route.request().with_header("Authorization", bearer))
     }
 
-    fn read(
+    fn refusal(&self, _: &Query, reply: &Reply<'_>) -> Option<Answer> {
+        classify(reply)
+    }
+
+    fn page(
         &self,
         query: &Query,
         reply: Reply<'_>,
         context: &Context,
     ) -> Result<Page, ExchangeError> {
-        if reply.body.len() > self.reply_len_max(query) {
-            return Err(ExchangeError::TooLong { field: "body" });
-        }
-        if let Some(answer) = classify(&reply) {
-            return Err(ExchangeError::Answered(answer));
-        }
         let document = json::document(reply.body)?;
         match query {
             Query::ServerTime => {
@@ -129,25 +127,17 @@ impl Connector for Coinbase {
             Query::Balances { cursor } => {
                 let (facts, next) = balances::page(document)?;
                 let next = moved(next, cursor.as_ref(), "cursor")?;
-                Ok(Page::new(facts, next.map(|cursor| Query::Balances { cursor: Some(cursor) })))
+                Ok(Page::new(facts, next.map(|place| query.at(place))))
             }
-            Query::AccountFills { window, cursor, limit } => {
+            Query::AccountFills { cursor, .. } => {
                 let (facts, next) = fills::page(document, context)?;
-                let on = |cursor| Query::AccountFills {
-                    window: *window,
-                    cursor: Some(cursor),
-                    limit: *limit,
-                };
-                Ok(Page::new(facts, moved(next, cursor.as_ref(), "cursor")?.map(on)))
+                let next = moved(next, cursor.as_ref(), "cursor")?;
+                Ok(Page::new(facts, next.map(|place| query.at(place))))
             }
-            Query::Transfers { account, window, cursor } => {
+            Query::Transfers { window, cursor, .. } => {
                 let (facts, next) = transfers::page(document, window.start)?;
-                let on = |cursor| Query::Transfers {
-                    account: account.clone(),
-                    window: *window,
-                    cursor: Some(cursor),
-                };
-                Ok(Page::new(facts, moved(next, cursor.as_ref(), "next_uri")?.map(on)))
+                let next = moved(next, cursor.as_ref(), "next_uri")?;
+                Ok(Page::new(facts, next.map(|place| query.at(place))))
             }
             _ => Err(ExchangeError::Unsupported),
         }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use rust_decimal::Decimal;
 
+use crate::error::ExchangeError;
 use crate::limits;
 
 /// Reads `[-]digits[.digits][e[±]digits]`, as JSON numbers and exchange
@@ -67,6 +68,16 @@ fn shifted(sign: &str, whole: &str, fraction: &str, exponent: i32) -> Option<Str
             [sign, "0.", &zeros(lead), &digits].concat()
         }
     })
+}
+
+/// `left * right`; malformed in `field` if it cannot be represented.
+pub(crate) fn product(
+    left: Decimal,
+    right: Decimal,
+    field: &'static str,
+) -> Result<Decimal, ExchangeError> {
+    let product = left.checked_mul(right).ok_or(ExchangeError::Malformed { field })?;
+    Ok(product.normalize())
 }
 
 #[cfg(test)]

@@ -127,6 +127,31 @@ pub struct Instrument {
 }
 
 impl Instrument {
+    /// Its last price.
+    pub(crate) fn price(&self, price: Decimal, at: Option<UnixMillis>) -> Price {
+        Price {
+            symbol: self.symbol.clone(),
+            base: self.base.clone(),
+            quote: self.quote.clone(),
+            price,
+            at,
+        }
+    }
+
+    /// Its ticker, in which nothing is said yet.
+    pub(crate) fn ticker(&self) -> Ticker {
+        Ticker {
+            symbol: self.symbol.clone(),
+            base: self.base.clone(),
+            quote: self.quote.clone(),
+            last: None,
+            bid: None,
+            ask: None,
+            mark: None,
+            at: None,
+        }
+    }
+
     /// A pair that is bought and sold for itself.
     pub(crate) fn spot(raw: &str, base: &str, quote: &str) -> Self {
         Self {
@@ -280,6 +305,35 @@ pub struct Wallet {
 impl fmt::Debug for Wallet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wallet").field("asset", &self.asset).finish_non_exhaustive()
+    }
+}
+
+impl Balance {
+    /// What is owned outright: nothing of it is borrowed.
+    pub(crate) fn owned(
+        asset: String,
+        wallet: &str,
+        free: Decimal,
+        used: Decimal,
+        total: Decimal,
+    ) -> Self {
+        Self {
+            asset,
+            wallet: wallet.to_owned(),
+            free,
+            used,
+            total,
+            borrowed: Decimal::ZERO,
+            interest: Decimal::ZERO,
+            net: total,
+        }
+    }
+
+    /// The fact, unless the row is zero throughout.
+    pub(crate) fn unless_zero(self) -> Option<Fact> {
+        let zero =
+            [self.free, self.used, self.borrowed, self.interest].iter().all(Decimal::is_zero);
+        (!zero).then_some(Fact::Balance(self))
     }
 }
 

@@ -73,18 +73,16 @@ impl Connector for Ftx {
         Err(GONE)
     }
 
-    fn read(
+    fn refusal(&self, _: &Query, reply: &Reply<'_>) -> Option<Answer> {
+        (reply.status != 200).then(|| classify(reply))
+    }
+
+    fn page(
         &self,
         query: &Query,
         reply: Reply<'_>,
         context: &Context,
     ) -> Result<Page, ExchangeError> {
-        if reply.body.len() > self.reply_len_max(query) {
-            return Err(ExchangeError::TooLong { field: "body" });
-        }
-        if reply.status != 200 {
-            return Err(ExchangeError::Answered(classify(&reply)));
-        }
         let body = json::document(reply.body)?.object("body")?;
         if !body.flag("success")? {
             return Err(ExchangeError::Answered(classify(&reply)));

@@ -15,6 +15,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::ExchangeError;
+use crate::fact::{Money, Side};
 use crate::{UnixMillis, decimal, limits, times};
 
 /// One JSON value, checked, as text.
@@ -203,6 +204,31 @@ impl<'a> Object<'a> {
 
     pub(crate) fn flag(&self, name: &'static str) -> Result<bool, ExchangeError> {
         self.need(name)?.flag(name)
+    }
+
+    /// An amount with its asset; `None` if there is no amount.
+    pub(crate) fn money(
+        &self,
+        amount: &'static str,
+        asset: &'static str,
+    ) -> Result<Option<Money>, ExchangeError> {
+        match self.maybe_decimal(amount)? {
+            Some(amount) => Ok(Some(Money { asset: self.text(asset)?, amount })),
+            None => Ok(None),
+        }
+    }
+
+    /// Which way an execution went, in the exchange's two words.
+    pub(crate) fn side(
+        &self,
+        name: &'static str,
+        [buy, sell]: [&str; 2],
+    ) -> Result<Side, ExchangeError> {
+        match self.text(name)? {
+            word if word == buy => Ok(Side::Buy),
+            word if word == sell => Ok(Side::Sell),
+            _ => Err(malformed(name)),
+        }
     }
 
     pub(crate) fn list(&self, name: &'static str) -> Result<Vec<Value<'a>>, ExchangeError> {

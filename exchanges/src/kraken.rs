@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 pub use auth::{FORM, Signed, sign};
 pub use errors::classify;
 
-use crate::error::ExchangeError;
+use crate::error::{Answer, ExchangeError};
 use crate::fact::{Fact, Identity, IdentityKind, Page, TransferKind};
 use crate::json;
 use crate::query::Query;
@@ -84,22 +84,21 @@ impl Connector for Kraken {
         Ok(auth::request(&route, credentials, at)?.with_header("User-Agent", agent))
     }
 
-    fn read(
+    fn refusal(&self, _: &Query, reply: &Reply<'_>) -> Option<Answer> {
+        classify(reply)
+    }
+
+    fn page(
         &self,
         query: &Query,
         reply: Reply<'_>,
         context: &Context,
     ) -> Result<Page, ExchangeError> {
-        if reply.body.len() > self.reply_len_max(query) {
-            return Err(ExchangeError::TooLong { field: "body" });
-        }
-        if let Some(answer) = classify(&reply) {
-            return Err(ExchangeError::Answered(answer));
-        }
         let body = json::document(reply.body)?.object("body")?;
         body.list("error")?;
         let result = body.need("result")?;
         let fields = || result.object("result");
+        let next = |place| query.at(place);
         match query {
             Query::ServerTime => Ok(Page::one(Fact::ServerTime(fields()?.time("unixtime")?))),
             Query::SystemStatus => {
@@ -119,33 +118,17 @@ impl Connector for Kraken {
             Query::AccountValuation => balances::valuation(&fields()?)
                 .map(|found| Page::one(Fact::AccountValuation(found))),
             Query::Positions => balances::positions(&fields()?, context).map(Page::last),
-            Query::AccountFills { window, cursor, limit } => {
-                let (window, limit) = (*window, *limit);
-                history::fills(&fields()?, context, cursor.as_ref(), |cursor| Query::AccountFills {
-                    window,
-                    cursor: Some(cursor),
-                    limit,
-                })
+            Query::AccountFills { cursor, .. } => {
+                history::fills(&fields()?, context, cursor.as_ref(), next)
             }
-            Query::Ledger { window, cursor } => {
-                let window = *window;
-                history::ledger(&fields()?, context, cursor.as_ref(), |cursor| Query::Ledger {
-                    window,
-                    cursor: Some(cursor),
-                })
+            Query::Ledger { cursor, .. } => {
+                history::ledger(&fields()?, context, cursor.as_ref(), next)
             }
-            Query::Deposits { window, cursor } => {
-                let (window, kind) = (*window, TransferKind::Deposit);
-                transfers::page(result, kind, context, cursor.as_ref(), |cursor| Query::Deposits {
-                    window,
-                    cursor: Some(cursor),
-                })
+            Query::Deposits { cursor, .. } => {
+                transfers::page(result, TransferKind::Deposit, context, cursor.as_ref(), next)
             }
-            Query::Withdrawals { window, cursor } => {
-                let (window, kind) = (*window, TransferKind::Withdrawal);
-                transfers::page(result, kind, context, cursor.as_ref(), |cursor| {
-                    Query::Withdrawals { window, cursor: Some(cursor) }
-                })
+            Query::Withdrawals { cursor, .. } => {
+                transfers::page(result, TransferKind::Withdrawal, context, cursor.as_ref(), next)
             }
             Query::Fills { .. }
             | Query::Transfers { .. }

@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use auth::{Signed, sign};
 pub use errors::classify;
 
-use crate::error::ExchangeError;
+use crate::error::{Answer, ExchangeError};
 use crate::fact::{Fact, Identity, IdentityKind, Page};
 use crate::json;
 use crate::query::Query;
@@ -71,18 +71,16 @@ impl Connector for KrakenFutures {
         }
     }
 
-    fn read(
+    fn refusal(&self, _: &Query, reply: &Reply<'_>) -> Option<Answer> {
+        classify(reply)
+    }
+
+    fn page(
         &self,
         query: &Query,
         reply: Reply<'_>,
         context: &Context,
     ) -> Result<Page, ExchangeError> {
-        if reply.body.len() > self.reply_len_max(query) {
-            return Err(ExchangeError::TooLong { field: "body" });
-        }
-        if let Some(answer) = classify(&reply) {
-            return Err(ExchangeError::Answered(answer));
-        }
         let body = json::document(reply.body)?.object("body")?;
         if !matches!(
             query,

@@ -40,6 +40,7 @@ pub mod binance;
 pub mod bitget;
 mod bounds;
 pub mod bybit;
+mod candles;
 pub mod coinbase;
 pub mod context;
 pub mod credentials;
@@ -327,11 +328,32 @@ pub trait Connector: Send + Sync + fmt::Debug {
         self.request(query, credentials, at)
     }
 
+    /// What a reply to `query` means that is not a success; `None` if it reads
+    /// like one: then it must still be read.
+    fn refusal(&self, query: &Query, reply: &Reply<'_>) -> Option<Answer>;
+
     /// Reads the reply to `query`.
     ///
     /// A page with `next` is incomplete: what it says is true, but progress
     /// marks may advance only when the last page was read.
     fn read(
+        &self,
+        query: &Query,
+        reply: Reply<'_>,
+        context: &Context,
+    ) -> Result<Page, ExchangeError> {
+        if reply.body.len() > self.reply_len_max(query) {
+            return Err(ExchangeError::TooLong { field: "body" });
+        }
+        match self.refusal(query, &reply) {
+            Some(answer) => Err(ExchangeError::Answered(answer)),
+            None => self.page(query, reply, context),
+        }
+    }
+
+    /// The second half of [`read`](Self::read), which is what callers use: the
+    /// reply is bounded and no refusal.
+    fn page(
         &self,
         query: &Query,
         reply: Reply<'_>,

@@ -30,10 +30,10 @@ use std::time::Duration;
 pub use auth::sign;
 pub use errors::classify;
 
-use crate::error::ExchangeError;
+use crate::error::{Answer, ExchangeError};
 use crate::fact::{Fact, Identity, IdentityKind, Page, TransferKind};
 use crate::json::{self, Object, Value, malformed};
-use crate::query::{Cursor, Query};
+use crate::query::Query;
 use crate::{Connector, Context, Credentials, Market, Reply, Request, UnixMillis, Venue, Weight};
 use routes::{List, Sort, TRANSFERS_PAGE, Wallet};
 
@@ -79,18 +79,16 @@ impl Connector for Okx {
         }
     }
 
-    fn read(
+    fn refusal(&self, _: &Query, reply: &Reply<'_>) -> Option<Answer> {
+        classify(reply)
+    }
+
+    fn page(
         &self,
         query: &Query,
         reply: Reply<'_>,
         context: &Context,
     ) -> Result<Page, ExchangeError> {
-        if reply.body.len() > self.reply_len_max(query) {
-            return Err(ExchangeError::TooLong { field: "body" });
-        }
-        if let Some(answer) = classify(&reply) {
-            return Err(ExchangeError::Answered(answer));
-        }
         let body = json::document(reply.body)?.object("body")?;
         // A reply without a code has not said that it is a success.
         body.integer("code")?;
@@ -119,9 +117,9 @@ impl Connector for Okx {
                     Wallet::Savings => balances::savings(rows),
                 }?;
                 let next = wallet.next().map(Wallet::cursor).transpose()?;
-                Ok(Page::new(facts, next.map(|cursor| Query::Balances { cursor: Some(cursor) })))
+                Ok(Page::new(facts, next.map(|place| query.at(place))))
             }
-            Query::AccountFills { window, cursor, limit } => {
+            Query::AccountFills { cursor, limit, .. } => {
                 let (sort, asked) = Sort::of(cursor.as_ref())?;
                 let full = rows.len() >= usize::from(*limit);
                 let (facts, oldest) = fills::page(rows, context)?;
@@ -132,14 +130,9 @@ impl Connector for Okx {
                     Some(oldest) => Some(sort.cursor(Some(oldest))?),
                     None => sort.next().map(|sort| sort.cursor(None)).transpose()?,
                 };
-                let on = |cursor| Query::AccountFills {
-                    window: *window,
-                    cursor: Some(cursor),
-                    limit: *limit,
-                };
-                Ok(Page::new(facts, next.map(on)))
+                Ok(Page::new(facts, next.map(|place| query.at(place))))
             }
-            Query::Transfers { account, window, cursor } => {
+            Query::Transfers { window, cursor, .. } => {
                 let (list, asked) = List::of(cursor.as_ref(), *window)?;
                 let kind = match list {
                     List::Deposits => TransferKind::Deposit,
@@ -151,12 +144,7 @@ impl Connector for Okx {
                     Some(oldest) => Some(list.cursor(Some(before(oldest, asked)?))?),
                     None => list.next().map(|list| list.cursor(None)).transpose()?,
                 };
-                let on = |cursor: Cursor| Query::Transfers {
-                    account: account.clone(),
-                    window: *window,
-                    cursor: Some(cursor),
-                };
-                Ok(Page::new(facts, next.map(on)))
+                Ok(Page::new(facts, next.map(|place| query.at(place))))
             }
             _ => Err(ExchangeError::Unsupported),
         }

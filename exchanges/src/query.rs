@@ -186,6 +186,23 @@ impl Query {
         Self::FiatOrders { kind, window, page: 1 }
     }
 
+    /// The same question, from another place in its list. Questions without
+    /// such a place stay as they are.
+    #[must_use]
+    pub(crate) fn at(&self, place: Cursor) -> Self {
+        let mut question = self.clone();
+        if let Self::Balances { cursor }
+        | Self::AccountFills { cursor, .. }
+        | Self::Ledger { cursor, .. }
+        | Self::Transfers { cursor, .. }
+        | Self::Deposits { cursor, .. }
+        | Self::Withdrawals { cursor, .. } = &mut question
+        {
+            *cursor = Some(place);
+        }
+        question
+    }
+
     /// Whether the request must be signed.
     pub const fn is_private(&self) -> bool {
         match self {

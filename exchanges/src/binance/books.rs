@@ -1,10 +1,10 @@
 //! Public data: instruments, prices, tickers, bars, status.
 
 use super::Product;
-use crate::Context;
 use crate::error::ExchangeError;
-use crate::fact::{Candle, Fact, Instrument, InstrumentKind, Price, SystemStatus, Ticker};
+use crate::fact::{Fact, Instrument, InstrumentKind, SystemStatus, Ticker};
 use crate::json::{Object, Value, malformed};
+use crate::{Context, candles};
 use rust_decimal::Decimal;
 
 pub(super) fn system_status(document: Value<'_>) -> Result<SystemStatus, ExchangeError> {
@@ -74,13 +74,7 @@ pub(super) fn prices(document: Value<'_>, context: &Context) -> Result<Vec<Fact>
         let row = row.object("body")?;
         let Some(instrument) = context.instrument(&row.text("symbol")?) else { continue };
         let Some(price) = row.maybe_decimal("price")? else { continue };
-        facts.push(Fact::Price(Price {
-            symbol: instrument.symbol.clone(),
-            base: instrument.base.clone(),
-            quote: instrument.quote.clone(),
-            price,
-            at: row.maybe_time("time")?,
-        }));
+        facts.push(Fact::Price(instrument.price(price, row.maybe_time("time")?)));
     }
     Ok(facts)
 }
@@ -91,14 +85,11 @@ pub(super) fn tickers(document: Value<'_>, context: &Context) -> Result<Vec<Fact
         let row = row.object("body")?;
         let Some(instrument) = context.instrument(&row.text("symbol")?) else { continue };
         facts.push(Fact::Ticker(Ticker {
-            symbol: instrument.symbol.clone(),
-            base: instrument.base.clone(),
-            quote: instrument.quote.clone(),
             last: row.maybe_decimal("lastPrice")?,
             bid: row.maybe_decimal("bidPrice")?,
             ask: row.maybe_decimal("askPrice")?,
-            mark: None,
             at: row.maybe_time("closeTime")?,
+            ..instrument.ticker()
         }));
     }
     Ok(facts)
@@ -110,21 +101,7 @@ fn rows(document: Value<'_>) -> Result<Vec<Value<'_>>, ExchangeError> {
 }
 
 pub(super) fn candles(market: Product, document: Value<'_>) -> Result<Vec<Fact>, ExchangeError> {
-    let mut candles = Vec::new();
-    for row in document.list("body")? {
-        let cells = row.list("body")?;
-        let cell = |at: usize, field| cells.get(at).copied().ok_or_else(|| malformed(field));
-        // COIN-M counts contracts first and the base asset later.
-        let volume = if market == Product::CoinM { 7 } else { 5 };
-        candles.push(Candle {
-            open_at: cell(0, "open_time")?.time("open_time")?,
-            open: cell(1, "open")?.decimal("open")?,
-            high: cell(2, "high")?.decimal("high")?,
-            low: cell(3, "low")?.decimal("low")?,
-            close: cell(4, "close")?.decimal("close")?,
-            volume: cell(volume, "volume")?.decimal("volume")?,
-        });
-    }
-    candles.sort_by_key(|candle| candle.open_at);
-    Ok(candles.into_iter().map(Fact::Candle).collect())
+    // COIN-M counts contracts first and the base asset later.
+    let volume = if market == Product::CoinM { 7 } else { 5 };
+    candles::of_cells(document.list("body")?, "body", volume)
 }

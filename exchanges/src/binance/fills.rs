@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use rust_decimal::Decimal;
-
 use super::Product;
 use crate::Context;
+use crate::decimal::product;
 use crate::error::ExchangeError;
-use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Money, Page, Side};
+use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Page, Side};
 use crate::json::{Object, Value, malformed};
 use crate::query::{FillsFrom, Query};
 
@@ -62,14 +61,7 @@ fn fill(market: Product, row: &Object<'_>, context: &Context) -> Result<Fill, Ex
             let side = if row.flag("isBuyer")? { Side::Buy } else { Side::Sell };
             (side, row.flag("isMaker")?)
         }
-        Product::UsdM | Product::CoinM => {
-            let side = match row.text("side")?.as_str() {
-                "BUY" => Side::Buy,
-                "SELL" => Side::Sell,
-                _ => return Err(malformed("side")),
-            };
-            (side, row.flag("maker")?)
-        }
+        Product::UsdM | Product::CoinM => (row.side("side", ["BUY", "SELL"])?, row.flag("maker")?),
     };
     let notional_quote = if instrument.inverse {
         product(amount, instrument.contract_size, "qty")?
@@ -90,28 +82,12 @@ fn fill(market: Product, row: &Object<'_>, context: &Context) -> Result<Fill, Ex
         amount,
         amount_unit: if market == Product::CoinM { AmountUnit::Contract } else { AmountUnit::Base },
         notional_quote,
-        fee: money(row, "commission", "commissionAsset")?,
+        fee: row.money("commission", "commissionAsset")?,
         realized_pnl: match market {
             Product::Spot | Product::MarginCross | Product::MarginIsolated => None,
-            Product::UsdM | Product::CoinM => money(row, "realizedPnl", "marginAsset")?,
+            Product::UsdM | Product::CoinM => row.money("realizedPnl", "marginAsset")?,
         },
         liquidity: Some(if maker { Liquidity::Maker } else { Liquidity::Taker }),
         at: row.time("time")?,
     })
-}
-
-fn product(left: Decimal, right: Decimal, field: &'static str) -> Result<Decimal, ExchangeError> {
-    left.checked_mul(right).map(|product| product.normalize()).ok_or_else(|| malformed(field))
-}
-
-/// An amount with its asset; `None` if the reply has no amount.
-fn money(
-    row: &Object<'_>,
-    amount: &'static str,
-    asset: &'static str,
-) -> Result<Option<Money>, ExchangeError> {
-    match row.maybe_decimal(amount)? {
-        Some(amount) => Ok(Some(Money { asset: row.text(asset)?, amount })),
-        None => Ok(None),
-    }
 }

@@ -1,7 +1,5 @@
 //! What an account holds: the unified account, then the funding wallet.
 
-use rust_decimal::Decimal;
-
 use crate::error::ExchangeError;
 use crate::fact::{Balance, Fact};
 use crate::json::{Object, malformed};
@@ -26,7 +24,7 @@ pub(super) fn unified(result: &Object<'_>) -> Result<Vec<Fact>, ExchangeError> {
             let wallet = "unified".to_owned();
             let asset = row.text("coin")?;
             let row = Balance { asset, wallet, free, used, total, borrowed, interest, net };
-            facts.extend(unless_zero(row));
+            facts.extend(row.unless_zero());
         }
     }
     Ok(facts)
@@ -40,21 +38,8 @@ pub(super) fn funding(result: &Object<'_>) -> Result<Vec<Fact>, ExchangeError> {
         let total = row.decimal("walletBalance")?;
         let free = row.maybe_decimal("transferBalance")?.unwrap_or(total);
         let used = total.checked_sub(free).ok_or_else(|| malformed("transferBalance"))?.normalize();
-        facts.extend(unless_zero(Balance {
-            asset: row.text("coin")?,
-            wallet: "funding".to_owned(),
-            free,
-            used,
-            total,
-            borrowed: Decimal::ZERO,
-            interest: Decimal::ZERO,
-            net: total,
-        }));
+        let asset = row.text("coin")?;
+        facts.extend(Balance::owned(asset, "funding", free, used, total).unless_zero());
     }
     Ok(facts)
-}
-
-fn unless_zero(row: Balance) -> Option<Fact> {
-    let zero = [row.free, row.used, row.borrowed, row.interest].iter().all(Decimal::is_zero);
-    (!zero).then_some(Fact::Balance(row))
 }

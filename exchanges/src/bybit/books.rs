@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::error::ExchangeError;
-use crate::fact::{Candle, Fact, Instrument, Price, Ticker};
-use crate::json::{Object, malformed};
-use crate::{Context, UnixMillis};
+use crate::fact::{Fact, Instrument, Ticker};
+use crate::json::Object;
+use crate::{Context, UnixMillis, candles};
 
 /// The pair of that name: a known one, or one whose name ends in what some
 /// known pair is priced in. Pairs leave the list and stay in the history.
@@ -40,13 +40,7 @@ pub(super) fn prices(result: &Object<'_>, context: &Context) -> Result<Vec<Fact>
         let row = row.object("list")?;
         let Some(known) = context.instrument(&row.text("symbol")?) else { continue };
         let Some(price) = row.maybe_decimal("lastPrice")? else { continue };
-        facts.push(Fact::Price(Price {
-            symbol: known.symbol.clone(),
-            base: known.base.clone(),
-            quote: known.quote.clone(),
-            price,
-            at: None,
-        }));
+        facts.push(Fact::Price(known.price(price, None)));
     }
     Ok(facts)
 }
@@ -62,14 +56,11 @@ pub(super) fn tickers(
         let row = row.object("list")?;
         let Some(known) = context.instrument(&row.text("symbol")?) else { continue };
         facts.push(Fact::Ticker(Ticker {
-            symbol: known.symbol.clone(),
-            base: known.base.clone(),
-            quote: known.quote.clone(),
             last: row.maybe_decimal("lastPrice")?,
             bid: row.maybe_decimal("bid1Price")?,
             ask: row.maybe_decimal("ask1Price")?,
-            mark: None,
             at,
+            ..known.ticker()
         }));
     }
     Ok(facts)
@@ -77,19 +68,5 @@ pub(super) fn tickers(
 
 /// Bars, which come newest first: time, open, high, low, close, volume.
 pub(super) fn candles(result: &Object<'_>) -> Result<Vec<Fact>, ExchangeError> {
-    let mut candles = Vec::new();
-    for row in result.list("list")? {
-        let cells = row.list("list")?;
-        let cell = |at: usize, field| cells.get(at).copied().ok_or_else(|| malformed(field));
-        candles.push(Candle {
-            open_at: cell(0, "start")?.time("start")?,
-            open: cell(1, "open")?.decimal("open")?,
-            high: cell(2, "high")?.decimal("high")?,
-            low: cell(3, "low")?.decimal("low")?,
-            close: cell(4, "close")?.decimal("close")?,
-            volume: cell(5, "volume")?.decimal("volume")?,
-        });
-    }
-    candles.sort_by_key(|candle| candle.open_at);
-    Ok(candles.into_iter().map(Fact::Candle).collect())
+    candles::of_cells(result.list("list")?, "list", 5)
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::books::instrument;
 use crate::Context;
+use crate::decimal::product;
 use crate::error::ExchangeError;
 use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Money, Side};
-use crate::json::{Object, malformed};
+use crate::json::Object;
 
 /// The executions of one page.
 pub(super) fn page(result: &Object<'_>, context: &Context) -> Result<Vec<Fact>, ExchangeError> {
@@ -29,18 +30,11 @@ fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
     let instrument = instrument(&row.text("symbol")?, context)?;
     let price = row.decimal("execPrice")?;
     let amount = row.decimal("execQty")?;
-    let side = match row.text("side")?.as_str() {
-        "Buy" => Side::Buy,
-        "Sell" => Side::Sell,
-        _ => return Err(malformed("side")),
-    };
+    let side = row.side("side", ["Buy", "Sell"])?;
     let maker = row.flag("isMaker")?;
     let notional_quote = match row.maybe_decimal("execValue")? {
         Some(value) => value,
-        None => price
-            .checked_mul(amount)
-            .map(|value| value.normalize())
-            .ok_or_else(|| malformed("execQty"))?,
+        None => product(price, amount, "execQty")?,
     };
     let fee = match row.maybe_decimal("execFee")? {
         None => None,

@@ -14,30 +14,20 @@ pub(super) fn page(document: Value<'_>) -> Result<(Vec<Fact>, Option<String>), E
     for row in body.list("accounts")? {
         let row = row.object("accounts")?;
         facts.push(Fact::Wallet(Wallet { id: row.text("uuid")?, asset: row.text("currency")? }));
-        facts.extend(balance(&row)?.map(Fact::Balance));
+        facts.extend(balance(&row)?.unless_zero());
     }
     // Absent, nothing would say that this is all of it.
     let next = if body.flag("has_next")? { Some(body.text("cursor")?) } else { None };
     Ok((facts, next))
 }
 
-fn balance(row: &Object<'_>) -> Result<Option<Balance>, ExchangeError> {
+fn balance(row: &Object<'_>) -> Result<Balance, ExchangeError> {
     let free = value(row, "available_balance")?;
     let used = value(row, "hold")?;
-    if free.is_zero() && used.is_zero() {
-        return Ok(None);
-    }
     let total = free.checked_add(used).ok_or_else(|| malformed("hold"))?.normalize();
-    Ok(Some(Balance {
-        asset: row.text("currency")?,
-        wallet: row.maybe_text("retail_portfolio_id")?.unwrap_or_else(|| "main".to_owned()),
-        free,
-        used,
-        total,
-        borrowed: Decimal::ZERO,
-        interest: Decimal::ZERO,
-        net: total,
-    }))
+    let portfolio = row.maybe_text("retail_portfolio_id")?;
+    let wallet = portfolio.as_deref().unwrap_or("main");
+    Ok(Balance::owned(row.text("currency")?, wallet, free, used, total))
 }
 
 fn value(row: &Object<'_>, name: &'static str) -> Result<Decimal, ExchangeError> {

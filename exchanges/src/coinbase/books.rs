@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::Context;
 use crate::error::ExchangeError;
-use crate::fact::{Candle, Fact, Instrument, Price, Ticker};
+use crate::fact::{Fact, Instrument, Ticker};
 use crate::json::{Object, Value};
+use crate::{Context, candles};
 
 /// The product of that name: a known one, or `BASE-QUOTE`. Products leave the
 /// list when they close and stay in the history.
@@ -47,13 +47,7 @@ pub(super) fn prices(document: Value<'_>, context: &Context) -> Result<Vec<Fact>
         let row = row.object("products")?;
         let Some(known) = context.instrument(&row.text("product_id")?) else { continue };
         let Some(price) = row.maybe_decimal("price")? else { continue };
-        facts.push(Fact::Price(Price {
-            symbol: known.symbol.clone(),
-            base: known.base.clone(),
-            quote: known.quote.clone(),
-            price,
-            at: None,
-        }));
+        facts.push(Fact::Price(known.price(price, None)));
     }
     Ok(facts)
 }
@@ -82,14 +76,11 @@ pub(super) fn ticker(
     };
     let instrument = instrument(&product, context)?;
     Ok(vec![Fact::Ticker(Ticker {
-        symbol: instrument.symbol.clone(),
-        base: instrument.base.clone(),
-        quote: instrument.quote.clone(),
         last,
         bid: body.maybe_decimal("best_bid")?,
         ask: body.maybe_decimal("best_ask")?,
-        mark: None,
         at,
+        ..instrument.ticker()
     })])
 }
 
@@ -100,33 +91,16 @@ fn best(book: &Object<'_>, context: &Context) -> Result<Fact, ExchangeError> {
         None => Ok(None),
     };
     Ok(Fact::Ticker(Ticker {
-        symbol: instrument.symbol.clone(),
-        base: instrument.base.clone(),
-        quote: instrument.quote.clone(),
-        last: None,
         bid: first("bids")?,
         ask: first("asks")?,
-        mark: None,
         at: book.maybe_time("time")?,
+        ..instrument.ticker()
     }))
 }
 
 /// Bars, which come newest first.
 pub(super) fn candles(document: Value<'_>) -> Result<Vec<Fact>, ExchangeError> {
-    let mut candles = Vec::new();
-    for row in document.object("body")?.list("candles")? {
-        let row = row.object("candles")?;
-        candles.push(Candle {
-            open_at: row.time("start")?,
-            open: row.decimal("open")?,
-            high: row.decimal("high")?,
-            low: row.decimal("low")?,
-            close: row.decimal("close")?,
-            volume: row.decimal("volume")?,
-        });
-    }
-    candles.sort_by_key(|candle| candle.open_at);
-    Ok(candles.into_iter().map(Fact::Candle).collect())
+    candles::of_objects(document.object("body")?.list("candles")?, "candles", "start")
 }
 
 /// The exchange's clock, as finely as it says.

@@ -6,8 +6,9 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::books::instrument;
 use crate::Context;
+use crate::decimal::product;
 use crate::error::ExchangeError;
-use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Money, Side};
+use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Money};
 use crate::json::{Object, Value, malformed};
 
 /// The fills of one page and where it goes on.
@@ -42,11 +43,7 @@ fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
         let units = product(quantity, instrument.contract_size, "size")?;
         (quantity, product(price, units, "size")?)
     };
-    let side = match row.text("side")?.as_str() {
-        "BUY" => Side::Buy,
-        "SELL" => Side::Sell,
-        _ => return Err(malformed("side")),
-    };
+    let side = row.side("side", ["BUY", "SELL"])?;
     let fee = row.maybe_decimal("commission")?;
     Ok(Fill {
         id: row.id("entry_id")?,
@@ -68,10 +65,6 @@ fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
         at: row.time("trade_time")?,
         instrument: Arc::clone(&instrument),
     })
-}
-
-fn product(left: Decimal, right: Decimal, field: &'static str) -> Result<Decimal, ExchangeError> {
-    left.checked_mul(right).map(|product| product.normalize()).ok_or_else(|| malformed(field))
 }
 
 /// To 18 decimals: no asset on the exchange is finer.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use crate::Context;
+use crate::decimal::product;
 use crate::error::ExchangeError;
 use crate::fact::{
-    AmountUnit, Balance, Fact, Fill, Instrument, InstrumentKind, Liquidity, Money, Side, Transfer,
+    AmountUnit, Balance, Fact, Fill, Instrument, InstrumentKind, Liquidity, Money, Transfer,
     TransferKind, TransferStatus,
 };
 use crate::json::{Object, Value, malformed};
@@ -20,22 +21,15 @@ fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
     let instrument = instrument(&row.text("market")?, context)?;
     let price = row.decimal("price")?;
     let amount = row.decimal("size")?;
-    let notional = price.checked_mul(amount).ok_or_else(|| malformed("size"))?.normalize();
-    let fee = match row.maybe_decimal("fee")? {
-        None => None,
-        Some(amount) => Some(Money { asset: row.text("feeCurrency")?, amount }),
-    };
+    let notional = product(price, amount, "size")?;
+    let fee = row.money("fee", "feeCurrency")?;
     Ok(Fill {
         id: row.id("id")?,
         trade_id: row.maybe_id("tradeId")?,
         // Trades over the counter had no order.
         order_id: row.maybe_id("orderId")?.unwrap_or_default(),
         instrument,
-        side: match row.text("side")?.as_str() {
-            "buy" => Side::Buy,
-            "sell" => Side::Sell,
-            _ => return Err(malformed("side")),
-        },
+        side: row.side("side", ["buy", "sell"])?,
         price,
         amount,
         amount_unit: AmountUnit::Base,
@@ -92,20 +86,9 @@ pub(super) fn balances(rows: Vec<Value<'_>>) -> Result<Vec<Fact>, ExchangeError>
         let row = row.object("result")?;
         let (free, total) = (row.decimal("free")?, row.decimal("total")?);
         let used = total.checked_sub(free).ok_or_else(|| malformed("total"))?.normalize();
-        if free.is_zero() && used.is_zero() {
-            continue;
-        }
-        facts.push(Fact::Balance(Balance {
-            asset: row.text("coin")?,
-            wallet: "main".to_owned(),
-            free,
-            used,
-            total,
-            // Negative totals are what was owed.
-            borrowed: Decimal::ZERO,
-            interest: Decimal::ZERO,
-            net: total,
-        }));
+        // Negative totals are what was owed.
+        let row = Balance::owned(row.text("coin")?, "main", free, used, total);
+        facts.extend(row.unless_zero());
     }
     Ok(facts)
 }

@@ -3,10 +3,10 @@
 use rust_decimal::Decimal;
 
 use super::assets;
-use crate::Context;
 use crate::error::ExchangeError;
-use crate::fact::{Candle, Fact, Instrument, Page, Price, SystemStatus, Ticker};
+use crate::fact::{Fact, Instrument, Page, Price, SystemStatus, Ticker};
 use crate::json::{Object, malformed};
+use crate::{Context, candles};
 
 /// Pairs that are read without instruments in the context: the name a query
 /// takes, the name the reply uses, base and quote.
@@ -110,20 +110,6 @@ pub(super) fn candles(result: &Object<'_>) -> Result<Page, ExchangeError> {
         (Some((_, rows)), None) => rows.list("result")?,
         _ => return Err(malformed("result")),
     };
-    let mut candles = Vec::with_capacity(rows.len());
-    for row in rows {
-        let cells = row.list("result")?;
-        let cell = |at: usize, field| cells.get(at).copied().ok_or_else(|| malformed(field));
-        candles.push(Candle {
-            open_at: cell(0, "open_time")?.time("open_time")?,
-            open: cell(1, "open")?.decimal("open")?,
-            high: cell(2, "high")?.decimal("high")?,
-            low: cell(3, "low")?.decimal("low")?,
-            close: cell(4, "close")?.decimal("close")?,
-            volume: cell(6, "volume")?.decimal("volume")?,
-        });
-    }
-    candles.sort_by_key(|candle| candle.open_at);
-    let facts = candles.into_iter().map(Fact::Candle).collect();
+    let facts = candles::of_cells(rows, "result", 6)?;
     Ok(Page { last_committed: result.maybe_time("last")?, ..Page::last(facts) })
 }

@@ -7,9 +7,7 @@
 use super::assets;
 use crate::Context;
 use crate::error::ExchangeError;
-use crate::fact::{
-    AmountUnit, BookingClass, Fact, Fill, LedgerEntry, Liquidity, Money, Page, Side,
-};
+use crate::fact::{AmountUnit, BookingClass, Fact, Fill, LedgerEntry, Liquidity, Money, Page};
 use crate::json::{Object, malformed};
 use crate::limits;
 use crate::query::{Cursor, Query};
@@ -90,11 +88,7 @@ fn fill(id: String, row: &Object<'_>, context: &Context) -> Result<Fill, Exchang
         trade_id: row.maybe_id("trade_id")?,
         fill_type: None,
         order_id: row.id("ordertxid")?,
-        side: match row.text("type")?.as_str() {
-            "buy" => Side::Buy,
-            "sell" => Side::Sell,
-            _ => return Err(malformed("type")),
-        },
+        side: row.side("type", ["buy", "sell"])?,
         price: row.decimal("price")?,
         amount: row.decimal("vol")?,
         amount_unit: AmountUnit::Base,

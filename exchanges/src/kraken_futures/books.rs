@@ -3,10 +3,10 @@
 use rust_decimal::Decimal;
 
 use super::contracts;
-use crate::Context;
 use crate::error::ExchangeError;
-use crate::fact::{Candle, Fact, Instrument, Price, Ticker};
+use crate::fact::{Fact, Instrument, Price, Ticker};
 use crate::json::{Object, malformed};
+use crate::{Context, candles};
 
 /// Contracts. Indices, options and what else is listed are left out.
 pub(super) fn instruments(body: &Object<'_>) -> Result<Vec<Fact>, ExchangeError> {
@@ -58,34 +58,19 @@ fn read(
             asked.is_empty() || asked.iter().any(|asked| asked.eq_ignore_ascii_case(&name));
         let Some(instrument) = contracts::find(&name, context).filter(|_| wanted) else { continue };
         tickers.push(Ticker {
-            symbol: instrument.symbol.clone(),
-            base: instrument.base.clone(),
-            quote: instrument.quote.clone(),
             last: row.maybe_decimal("last")?,
             bid: row.maybe_decimal("bid")?,
             ask: row.maybe_decimal("ask")?,
             mark: row.maybe_decimal("markPrice")?,
             at: row.maybe_time("lastTime")?,
+            ..instrument.ticker()
         });
     }
     Ok(tickers)
 }
 
 pub(super) fn candles(body: &Object<'_>) -> Result<Vec<Fact>, ExchangeError> {
-    let mut candles = Vec::new();
-    for row in body.list("candles")? {
-        let row = row.object("candles")?;
-        candles.push(Candle {
-            open_at: row.time("time")?,
-            open: row.decimal("open")?,
-            high: row.decimal("high")?,
-            low: row.decimal("low")?,
-            close: row.decimal("close")?,
-            volume: row.decimal("volume")?,
-        });
-    }
-    candles.sort_by_key(|candle| candle.open_at);
-    Ok(candles.into_iter().map(Fact::Candle).collect())
+    candles::of_objects(body.list("candles")?, "candles", "time")
 }
 
 /// `/derivatives` states that it succeeded.

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use super::contracts;
 use super::routes::{FILLS_PAGE, LOG_PAGE};
 use crate::error::ExchangeError;
-use crate::fact::{AccountLogEntry, BookingClass, Fact, Fill, Liquidity, Money, Page, Side};
+use crate::fact::{AccountLogEntry, BookingClass, Fact, Fill, Liquidity, Money, Page};
 use crate::json::{Object, malformed};
 use crate::query::{Cursor, Query, Window};
 use crate::{Context, UnixMillis};
@@ -68,11 +68,7 @@ fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
         id: row.id("fill_id")?,
         trade_id: None,
         order_id: row.id("order_id")?,
-        side: match row.text("side")?.as_str() {
-            "buy" => Side::Buy,
-            "sell" => Side::Sell,
-            _ => return Err(malformed("side")),
-        },
+        side: row.side("side", ["buy", "sell"])?,
         price,
         amount,
         amount_unit: contracts::amount_unit(&instrument),

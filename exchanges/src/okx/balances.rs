@@ -25,16 +25,8 @@ pub(super) fn trading(rows: Vec<Value<'_>>) -> Result<Vec<Fact>, ExchangeError> 
             let free = total.checked_sub(used).ok_or_else(|| malformed("frozenBal"))?.normalize();
             let wallet = "trading".to_owned();
             let asset = row.text("ccy")?;
-            facts.extend(unless_zero(Balance {
-                asset,
-                wallet,
-                free,
-                used,
-                total,
-                borrowed,
-                interest,
-                net,
-            }));
+            let row = Balance { asset, wallet, free, used, total, borrowed, interest, net };
+            facts.extend(row.unless_zero());
         }
     }
     Ok(facts)
@@ -70,19 +62,5 @@ fn plain(
     used: Decimal,
 ) -> Result<Option<Fact>, ExchangeError> {
     let free = total.checked_sub(used).ok_or_else(|| malformed("frozenBal"))?.normalize();
-    Ok(unless_zero(Balance {
-        asset: row.text("ccy")?,
-        wallet: wallet.to_owned(),
-        free,
-        used,
-        total,
-        borrowed: Decimal::ZERO,
-        interest: Decimal::ZERO,
-        net: total,
-    }))
-}
-
-fn unless_zero(row: Balance) -> Option<Fact> {
-    let zero = [row.free, row.used, row.borrowed, row.interest].iter().all(Decimal::is_zero);
-    (!zero).then_some(Fact::Balance(row))
+    Ok(Balance::owned(row.text("ccy")?, wallet, free, used, total).unless_zero())
 }

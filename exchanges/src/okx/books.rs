@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::Context;
 use crate::error::ExchangeError;
-use crate::fact::{Candle, Fact, Instrument, Price, SystemStatus, Ticker};
-use crate::json::{Value, malformed};
+use crate::fact::{Fact, Instrument, SystemStatus, Ticker};
+use crate::json::Value;
+use crate::{Context, candles};
 
 /// The pair of that name: a known one, or `BASE-QUOTE`. Pairs leave the list
 /// and stay in the history.
@@ -35,13 +35,7 @@ pub(super) fn prices(rows: Vec<Value<'_>>, context: &Context) -> Result<Vec<Fact
         let row = row.object("data")?;
         let Some(known) = context.instrument(&row.text("instId")?) else { continue };
         let Some(price) = row.maybe_decimal("last")? else { continue };
-        facts.push(Fact::Price(Price {
-            symbol: known.symbol.clone(),
-            base: known.base.clone(),
-            quote: known.quote.clone(),
-            price,
-            at: row.maybe_time("ts")?,
-        }));
+        facts.push(Fact::Price(known.price(price, row.maybe_time("ts")?)));
     }
     Ok(facts)
 }
@@ -52,14 +46,11 @@ pub(super) fn tickers(rows: Vec<Value<'_>>, context: &Context) -> Result<Vec<Fac
         let row = row.object("data")?;
         let Some(known) = context.instrument(&row.text("instId")?) else { continue };
         facts.push(Fact::Ticker(Ticker {
-            symbol: known.symbol.clone(),
-            base: known.base.clone(),
-            quote: known.quote.clone(),
             last: row.maybe_decimal("last")?,
             bid: row.maybe_decimal("bidPx")?,
             ask: row.maybe_decimal("askPx")?,
-            mark: None,
             at: row.maybe_time("ts")?,
+            ..known.ticker()
         }));
     }
     Ok(facts)
@@ -67,21 +58,7 @@ pub(super) fn tickers(rows: Vec<Value<'_>>, context: &Context) -> Result<Vec<Fac
 
 /// Bars, which come newest first: time, open, high, low, close, volume.
 pub(super) fn candles(rows: Vec<Value<'_>>) -> Result<Vec<Fact>, ExchangeError> {
-    let mut candles = Vec::new();
-    for row in rows {
-        let cells = row.list("data")?;
-        let cell = |at: usize, field| cells.get(at).copied().ok_or_else(|| malformed(field));
-        candles.push(Candle {
-            open_at: cell(0, "ts")?.time("ts")?,
-            open: cell(1, "o")?.decimal("o")?,
-            high: cell(2, "h")?.decimal("h")?,
-            low: cell(3, "l")?.decimal("l")?,
-            close: cell(4, "c")?.decimal("c")?,
-            volume: cell(5, "vol")?.decimal("vol")?,
-        });
-    }
-    candles.sort_by_key(|candle| candle.open_at);
-    Ok(candles.into_iter().map(Fact::Candle).collect())
+    candles::of_cells(rows, "data", 5)
 }
 
 /// Closed while any announced maintenance goes on.

@@ -6,8 +6,9 @@ use rust_decimal::Decimal;
 
 use super::books::instrument;
 use crate::Context;
+use crate::decimal::product;
 use crate::error::ExchangeError;
-use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Money, Side};
+use crate::fact::{AmountUnit, Fact, Fill, Liquidity, Money};
 use crate::json::{Object, Value, malformed};
 
 /// The fills of one page, and the number of the oldest row.
@@ -30,13 +31,13 @@ fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
     let instrument = instrument(&row.text("instId")?, context)?;
     let price = row.decimal("fillPx")?;
     let amount = row.decimal("fillSz")?;
-    let notional = price.checked_mul(amount).ok_or_else(|| malformed("fillSz"))?.normalize();
-    let fee = match row.maybe_decimal("fee")? {
+    let notional = product(price, amount, "fillSz")?;
+    // Charges are negative there.
+    let fee = match row.money("fee", "feeCcy")? {
         None => None,
-        Some(signed) => {
-            // Charges are negative there.
-            let amount = Decimal::ZERO.checked_sub(signed).ok_or_else(|| malformed("fee"))?;
-            Some(Money { asset: row.text("feeCcy")?, amount })
+        Some(Money { asset, amount }) => {
+            let amount = Decimal::ZERO.checked_sub(amount).ok_or_else(|| malformed("fee"))?;
+            Some(Money { asset, amount })
         }
     };
     Ok(Fill {
@@ -44,11 +45,7 @@ fn fill(row: &Object<'_>, context: &Context) -> Result<Fill, ExchangeError> {
         trade_id: row.maybe_id("tradeId")?,
         order_id: row.id("ordId")?,
         instrument: Arc::clone(&instrument),
-        side: match row.text("side")?.as_str() {
-            "buy" => Side::Buy,
-            "sell" => Side::Sell,
-            _ => return Err(malformed("side")),
-        },
+        side: row.side("side", ["buy", "sell"])?,
         price,
         amount,
         amount_unit: AmountUnit::Base,
