@@ -8,10 +8,8 @@
 //! The query is signed before it is percent-encoded; the timestamp is in
 //! milliseconds.
 
-use zeroize::Zeroizing;
-
 use crate::error::ExchangeError;
-use crate::sign::{SignedHeaders, header_value, hmac_sha256_base64};
+use crate::sign::{self, SignedHeaders};
 use crate::{Credentials, Method};
 
 /// Signs a request; `target` is the path with its query.
@@ -26,15 +24,6 @@ pub fn sign(
     body: &str,
     timestamp: &str,
 ) -> Result<SignedHeaders, ExchangeError> {
-    let key = credentials.header_key()?;
-    let passphrase = credentials.header_passphrase()?;
-    let payload = Zeroizing::new([timestamp, method.name(), target, body].concat());
-    let signature = hmac_sha256_base64(credentials.secret, payload.as_bytes())?;
-    let headers = vec![
-        ("ACCESS-KEY", header_value(key)),
-        ("ACCESS-SIGN", signature.clone()),
-        ("ACCESS-TIMESTAMP", header_value(timestamp)),
-        ("ACCESS-PASSPHRASE", header_value(passphrase)),
-    ];
-    Ok(SignedHeaders { payload, signature, headers })
+    let names = ["ACCESS-KEY", "ACCESS-SIGN", "ACCESS-TIMESTAMP", "ACCESS-PASSPHRASE"];
+    sign::with_passphrase(credentials, method, target, body, timestamp, names)
 }

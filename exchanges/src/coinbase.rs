@@ -77,7 +77,7 @@ impl Connector for Coinbase {
         if query.is_private() {
             return Err(ExchangeError::InvalidQuery { field: "nonce" });
         }
-        Ok(routes::route(query, at)?.request())
+        Ok(routes::route(query, at)?.unsigned())
     }
 
     fn request_with(
@@ -94,7 +94,7 @@ impl Connector for Coinbase {
         let credentials = credentials.ok_or(ExchangeError::InvalidCredentials)?;
         let token = token(credentials, Method::Get, API, route.path(), at, nonce)?;
         let bearer = Zeroizing::new(["Bearer ", token.as_str()].concat());
-        Ok(route.request().with_header("Authorization", bearer))
+        Ok(route.unsigned().with_header("Authorization", bearer))
     }
 
     fn refusal(&self, _: &Query, reply: &Reply<'_>) -> Option<Answer> {

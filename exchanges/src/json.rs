@@ -218,16 +218,13 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Which way an execution went, in the exchange's two words.
-    pub(crate) fn side(
-        &self,
-        name: &'static str,
-        [buy, sell]: [&str; 2],
-    ) -> Result<Side, ExchangeError> {
-        match self.text(name)? {
-            word if word == buy => Ok(Side::Buy),
-            word if word == sell => Ok(Side::Sell),
-            _ => Err(malformed(name)),
+    /// Which way an execution went, in the exchange's words for buying and selling.
+    pub(crate) fn side(&self, name: &'static str, words: [&str; 2]) -> Result<Side, ExchangeError> {
+        let stated = self.text(name)?;
+        match words.iter().position(|word| *word == stated) {
+            Some(0) => Ok(Side::Buy),
+            Some(_) => Ok(Side::Sell),
+            None => Err(malformed(name)),
         }
     }
 

@@ -76,12 +76,13 @@ impl Connector for Kraken {
         at: UnixMillis,
     ) -> Result<Request, ExchangeError> {
         let route = routes::route(query)?;
-        if !query.is_private() {
-            return Ok(route.unsigned());
-        }
-        let credentials = credentials.ok_or(ExchangeError::InvalidCredentials)?;
-        let agent = Zeroizing::new(USER_AGENT.to_owned());
-        Ok(auth::request(&route, credentials, at)?.with_header("User-Agent", agent))
+        let request = if query.is_private() {
+            let credentials = credentials.ok_or(ExchangeError::InvalidCredentials)?;
+            auth::request(&route, credentials, at)?
+        } else {
+            route.unsigned()
+        };
+        Ok(request.with_header("User-Agent", Zeroizing::new(USER_AGENT.to_owned())))
     }
 
     fn refusal(&self, _: &Query, reply: &Reply<'_>) -> Option<Answer> {

@@ -8,10 +8,8 @@
 //!
 //! The timestamp is in milliseconds.
 
-use zeroize::Zeroizing;
-
 use crate::error::ExchangeError;
-use crate::sign::{SignedHeaders, header_value, hmac_sha256_base64};
+use crate::sign::{self, SignedHeaders, header_value, hmac_sha256_base64};
 use crate::{Credentials, Method};
 
 /// Signs a request; `target` is the path with its query.
@@ -26,16 +24,13 @@ pub fn sign(
     body: &str,
     timestamp: &str,
 ) -> Result<SignedHeaders, ExchangeError> {
-    let key = credentials.header_key()?;
-    let passphrase = credentials.header_passphrase()?;
-    let payload = Zeroizing::new([timestamp, method.name(), target, body].concat());
-    let signature = hmac_sha256_base64(credentials.secret, payload.as_bytes())?;
-    let headers = vec![
-        ("KC-API-KEY", header_value(key)),
-        ("KC-API-SIGN", signature.clone()),
-        ("KC-API-TIMESTAMP", header_value(timestamp)),
-        ("KC-API-PASSPHRASE", hmac_sha256_base64(credentials.secret, passphrase.as_bytes())?),
-        ("KC-API-KEY-VERSION", header_value("2")),
-    ];
-    Ok(SignedHeaders { payload, signature, headers })
+    let names = ["KC-API-KEY", "KC-API-SIGN", "KC-API-TIMESTAMP", "KC-API-PASSPHRASE"];
+    let mut signed = sign::with_passphrase(credentials, method, target, body, timestamp, names)?;
+    for (name, value) in &mut signed.headers {
+        if *name == "KC-API-PASSPHRASE" {
+            *value = hmac_sha256_base64(credentials.secret, value.as_bytes())?;
+        }
+    }
+    signed.headers.push(("KC-API-KEY-VERSION", header_value("2")));
+    Ok(signed)
 }

@@ -59,6 +59,7 @@ pub mod okx;
 pub mod permissions;
 pub mod query;
 pub mod request;
+mod route;
 mod sign;
 pub mod times;
 

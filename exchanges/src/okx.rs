@@ -73,7 +73,7 @@ impl Connector for Okx {
         let route = routes::route(query)?;
         if query.is_private() {
             let credentials = credentials.ok_or(ExchangeError::InvalidCredentials)?;
-            auth::request(&route, credentials, at)
+            auth::request(route, credentials, at)
         } else {
             Ok(route.unsigned())
         }

@@ -97,6 +97,11 @@ impl Request {
         self
     }
 
+    pub(crate) fn with_headers(mut self, headers: Vec<(&'static str, Zeroizing<String>)>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
     /// The method.
     pub const fn method(&self) -> Method {
         self.method

@@ -13,7 +13,7 @@ use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
 use crate::error::ExchangeError;
-use crate::limits;
+use crate::{Credentials, Method, limits};
 
 /// Everything but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -202,6 +202,30 @@ impl fmt::Debug for SignedHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SignedHeaders(..)")
     }
+}
+
+/// Signs as several exchanges do that know a passphrase: HMAC-SHA256 in base64
+/// over timestamp, method, `target` (the path with its query) and body. `names`
+/// are the headers of key, signature, timestamp and passphrase.
+///
+/// Fails with [`ExchangeError::InvalidCredentials`] if the key or the
+/// passphrase is missing or cannot stand in a header, or the secret is no
+/// shared secret.
+pub(crate) fn with_passphrase(
+    credentials: &Credentials<'_>,
+    method: Method,
+    target: &str,
+    body: &str,
+    timestamp: &str,
+    names: [&'static str; 4],
+) -> Result<SignedHeaders, ExchangeError> {
+    let key = credentials.header_key()?;
+    let passphrase = credentials.header_passphrase()?;
+    let payload = Zeroizing::new([timestamp, method.name(), target, body].concat());
+    let signature = hmac_sha256_base64(credentials.secret, payload.as_bytes())?;
+    let values =
+        [header_value(key), signature.clone(), header_value(timestamp), header_value(passphrase)];
+    Ok(SignedHeaders { payload, signature, headers: names.into_iter().zip(values).collect() })
 }
 
 /// A copy that is wiped, for a header.

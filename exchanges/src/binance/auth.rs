@@ -14,8 +14,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::routes::Route;
 use crate::error::ExchangeError;
+use crate::route::Route;
 use crate::sign::{Scheme, SigningKey, percent_encoded, query_string};
 use crate::{Credentials, Request, UnixMillis};
 
@@ -89,5 +89,5 @@ pub(super) fn request(
     query.push(("timestamp", &timestamp));
     let signed = sign(credentials, &query, &[])?;
     let key = Zeroizing::new(credentials.header_key()?.to_owned());
-    Ok(Request::get(route.host, route.path, signed.query).with_header(KEY_HEADER, key))
+    Ok(Request::get(route.host, route.template, signed.query).with_header(KEY_HEADER, key))
 }

@@ -4,39 +4,37 @@
 //! 451); else the code in the body; else the status. A body may be HTML, and a
 //! success status proves nothing.
 
-use std::time::Duration;
-
-use crate::Reply;
 use crate::error::{Answer, Kind};
 use crate::json::{self, Value};
+use crate::{Reply, edge};
 
 /// Classifies `reply`. `None` if it reads like a success: then it must still
 /// be read.
 pub fn classify(reply: &Reply<'_>) -> Option<Answer> {
     let body = Body::of(reply.body);
-    let success = (200..300).contains(&reply.status);
+    let success = edge::is_success(reply.status);
     let kind = match (reply.status, body) {
-        (403 | 418 | 451, _) => Kind::Blocked,
-        (429, _) => Kind::RateLimit,
+        (403, _) => Kind::Blocked,
+        (status, _) if let Some(kind) = edge::decided(status) => kind,
         // Challenges of the web application firewall come with 202 and 405.
-        _ if reply.header("x-amzn-waf-action").is_some() => Kind::Blocked,
-        (_, Body::Refusal(code)) => match by_code(code) {
+        _ if edge::is_challenge(reply) => Kind::Blocked,
+        (status, Body::Refusal(code)) => match by_code(code) {
             Some(kind) => kind,
             // A code that is not listed says more than the status 400 does.
-            None if reply.status == 400 => Kind::Unknown,
-            None => by_status(reply.status),
+            None if status == 400 => Kind::Unknown,
+            None => edge::by_status(status),
         },
         (_, Body::Maintenance) => Kind::Maintenance,
         // A page where JSON was due: something in between answered.
-        (_, Body::NotJson) if success && looks_like_markup(reply.body) => Kind::Unavailable,
+        (_, Body::NotJson) if success && edge::is_markup(reply.body) => Kind::Unavailable,
         (_, Body::Other | Body::NotJson) if success => return None,
-        (status, Body::Other | Body::NotJson) => by_status(status),
+        (status, Body::Other | Body::NotJson) => edge::by_status(status),
     };
     let code = match body {
         Body::Refusal(code) => Some(code),
         Body::Maintenance | Body::Other | Body::NotJson => None,
     };
-    Some(Answer { kind, status: reply.status, code, retry_after: retry_after(reply) })
+    Some(edge::answer(reply, kind, code))
 }
 
 /// What a body says before it is read.
@@ -81,23 +79,4 @@ const fn by_code(code: i64) -> Option<Kind> {
         -3003 => Kind::Account,
         _ => return None,
     })
-}
-
-const fn by_status(status: u16) -> Kind {
-    match status {
-        401 => Kind::Auth,
-        400 => Kind::BadRequest,
-        408 | 500..=599 => Kind::Unavailable,
-        _ => Kind::Unknown,
-    }
-}
-
-fn looks_like_markup(body: &[u8]) -> bool {
-    body.trim_ascii_start().starts_with(b"<")
-}
-
-/// Whole seconds; a date is not used by Binance and not read.
-fn retry_after(reply: &Reply<'_>) -> Option<Duration> {
-    let seconds: u32 = reply.header("retry-after")?.trim().parse().ok()?;
-    Some(Duration::from_secs(u64::from(seconds)))
 }

@@ -1,42 +1,13 @@
 //! Where each question is asked, what it costs, and how far it may reach.
 
-use std::fmt::Display;
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use super::{API, DAPI, FAPI, Product};
 use crate::error::ExchangeError;
 use crate::fact::TransferKind;
 use crate::query::{Cursor, FillsFrom, Interval, Query, Window};
-use crate::sign::query_string;
-use crate::{Bucket, Request, Scope, Weight, limits};
-
-/// A request before it is signed.
-pub(super) struct Route {
-    pub(super) host: &'static str,
-    pub(super) path: &'static str,
-    pub(super) query: Vec<(&'static str, String)>,
-}
-
-impl Route {
-    pub(super) fn unsigned(&self) -> Request {
-        Request::get(self.host, self.path, Zeroizing::new(query_string(&self.query)))
-    }
-
-    fn with(mut self, name: &'static str, value: impl Display) -> Self {
-        self.query.push((name, value.to_string()));
-        self
-    }
-
-    fn within(self, names: (&'static str, &'static str), window: Window) -> Self {
-        self.with(names.0, window.start.0).with(names.1, window.end.0)
-    }
-}
-
-const fn to(host: &'static str, path: &'static str) -> Route {
-    Route { host, path, query: Vec::new() }
-}
+use crate::route::Route;
+use crate::{Bucket, Scope, Weight, bounds, limits};
 
 const START_END: (&str, &str) = ("startTime", "endTime");
 
@@ -62,21 +33,23 @@ pub(super) fn route(market: Product, query: &Query) -> Result<Route, ExchangeErr
     };
     check_window(market, query)?;
     match query {
-        Query::ServerTime => Ok(to(host, clock)),
-        Query::SystemStatus => Ok(to(API, "/sapi/v1/system/status")),
+        Query::ServerTime => Ok(Route::to(host, clock)),
+        Query::SystemStatus => Ok(Route::to(API, "/sapi/v1/system/status")),
         Query::Instruments => Ok(match market {
             // Permission sets are long and not read.
             Spot | MarginCross | MarginIsolated => {
-                to(host, paths.info).with("showPermissionSets", false)
+                Route::to(host, paths.info).with("showPermissionSets", false)
             }
-            UsdM | CoinM => to(host, paths.info),
+            UsdM | CoinM => Route::to(host, paths.info),
         }),
-        Query::Prices { symbols } => prices(market, to(host, paths.price), symbols),
-        Query::Ticker { symbol } => Ok(to(host, paths.ticker).with("symbol", checked(symbol)?)),
+        Query::Prices { symbols } => prices(market, Route::to(host, paths.price), symbols),
+        Query::Ticker { symbol } => {
+            Ok(Route::to(host, paths.ticker).with("symbol", bounds::name(symbol, "symbol")?))
+        }
         Query::Candles { symbol, interval, window, limit } => {
-            let limit = in_range(*limit, if host == API { 1000 } else { 1500 })?;
-            let route = to(host, paths.candles)
-                .with("symbol", checked(symbol)?)
+            let limit = bounds::page(*limit, if host == API { 1000 } else { 1500 })?;
+            let route = Route::to(host, paths.candles)
+                .with("symbol", bounds::name(symbol, "symbol")?)
                 .with("interval", interval_name(*interval));
             let route = match window {
                 Some(window) => route.within(START_END, *window),
@@ -84,16 +57,16 @@ pub(super) fn route(market: Product, query: &Query) -> Result<Route, ExchangeErr
             };
             Ok(route.with("limit", limit))
         }
-        Query::Permissions => Ok(to(API, "/sapi/v1/account/apiRestrictions")),
+        Query::Permissions => Ok(Route::to(API, "/sapi/v1/account/apiRestrictions")),
         Query::AccountIdentity => Ok(spot_account()),
         Query::Balances { .. } => match market {
             Spot => Ok(spot_account()),
-            MarginCross => Ok(to(API, "/sapi/v1/margin/account")),
-            MarginIsolated => Ok(to(API, "/sapi/v1/margin/isolated/account")),
+            MarginCross => Ok(Route::to(API, "/sapi/v1/margin/account")),
+            MarginIsolated => Ok(Route::to(API, "/sapi/v1/margin/isolated/account")),
             UsdM | CoinM => Err(ExchangeError::Unsupported),
         },
         Query::Fills { symbol, from, limit } => {
-            fills(market, to(host, paths.fills), symbol, *from, *limit)
+            fills(market, Route::to(host, paths.fills), symbol, *from, *limit)
         }
         Query::Deposits { window, cursor } if market == Spot => {
             listed("/sapi/v1/capital/deposit/hisrec", *window, cursor.as_ref())
@@ -106,7 +79,7 @@ pub(super) fn route(market: Product, query: &Query) -> Result<Route, ExchangeErr
                 TransferKind::Deposit => 0,
                 TransferKind::Withdrawal => 1,
             };
-            Ok(to(API, "/sapi/v1/fiat/orders")
+            Ok(Route::to(API, "/sapi/v1/fiat/orders")
                 .with("transactionType", direction)
                 .within(("beginTime", "endTime"), *window)
                 .with("page", page)
@@ -124,13 +97,13 @@ pub(super) fn route(market: Product, query: &Query) -> Result<Route, ExchangeErr
         | Query::Ledger { .. }
         | Query::Transfers { .. } => Err(ExchangeError::Unsupported),
         Query::FuturesBalances => match market {
-            UsdM => Ok(to(FAPI, "/fapi/v3/account")),
-            CoinM => Ok(to(DAPI, "/dapi/v1/account")),
+            UsdM => Ok(Route::to(FAPI, "/fapi/v3/account")),
+            CoinM => Ok(Route::to(DAPI, "/dapi/v1/account")),
             Spot | MarginCross | MarginIsolated => Err(ExchangeError::Unsupported),
         },
         Query::Positions => match market {
-            UsdM => Ok(to(FAPI, "/fapi/v3/positionRisk")),
-            CoinM => Ok(to(DAPI, "/dapi/v1/positionRisk")),
+            UsdM => Ok(Route::to(FAPI, "/fapi/v3/positionRisk")),
+            CoinM => Ok(Route::to(DAPI, "/dapi/v1/positionRisk")),
             Spot | MarginCross | MarginIsolated => Err(ExchangeError::Unsupported),
         },
         Query::Income { start, end, page, limit } => {
@@ -139,8 +112,8 @@ pub(super) fn route(market: Product, query: &Query) -> Result<Route, ExchangeErr
                 CoinM => "/dapi/v1/income",
                 Spot | MarginCross | MarginIsolated => return Err(ExchangeError::Unsupported),
             };
-            let limit = in_range(*limit, PAGE)?;
-            let mut route = to(host, path);
+            let limit = bounds::page(*limit, PAGE)?;
+            let mut route = Route::to(host, path);
             for (name, time) in [("startTime", start), ("endTime", end)] {
                 if let Some(time) = time {
                     route = route.with(name, time.0);
@@ -217,7 +190,7 @@ fn between_wallets(
 ) -> Result<Route, ExchangeError> {
     let way = super::transfers::WAYS.into_iter().find(|known| *known == way);
     let way = way.ok_or(ExchangeError::InvalidQuery { field: "account" })?;
-    Ok(to(API, "/sapi/v1/asset/transfer")
+    Ok(Route::to(API, "/sapi/v1/asset/transfer")
         .with("type", way)
         .within(START_END, window)
         .with("current", cursor.map_or(Ok(1), Cursor::to_offset)?)
@@ -225,7 +198,7 @@ fn between_wallets(
 }
 
 fn spot_account() -> Route {
-    to(API, "/api/v3/account").with("omitZeroBalances", true)
+    Route::to(API, "/api/v3/account").with("omitZeroBalances", true)
 }
 
 fn listed(
@@ -234,7 +207,7 @@ fn listed(
     cursor: Option<&Cursor>,
 ) -> Result<Route, ExchangeError> {
     let offset = cursor.map_or(Ok(0), Cursor::to_offset)?;
-    Ok(to(API, path).within(START_END, window).with("offset", offset).with("limit", PAGE))
+    Ok(Route::to(API, path).within(START_END, window).with("offset", offset).with("limit", PAGE))
 }
 
 fn prices(market: Product, route: Route, symbols: &[String]) -> Result<Route, ExchangeError> {
@@ -243,12 +216,12 @@ fn prices(market: Product, route: Route, symbols: &[String]) -> Result<Route, Ex
     }
     match symbols {
         [] => Ok(route),
-        [symbol] => Ok(route.with("symbol", checked(symbol)?)),
+        [symbol] => Ok(route.with("symbol", bounds::name(symbol, "symbol")?)),
         // Futures have no list of symbols: all of them cost 2.
         _ if matches!(market, Product::UsdM | Product::CoinM) => Ok(route),
         symbols => {
             for symbol in symbols {
-                checked(symbol)?;
+                bounds::name(symbol, "symbol")?;
             }
             let list = serde_json::to_string(symbols)
                 .map_err(|_| ExchangeError::InvalidQuery { field: "symbols" })?;
@@ -264,9 +237,11 @@ fn fills(
     from: FillsFrom,
     limit: u16,
 ) -> Result<Route, ExchangeError> {
-    let limit = in_range(limit, PAGE)?;
+    let limit = bounds::page(limit, PAGE)?;
     let route = match market {
-        Product::Spot | Product::UsdM | Product::CoinM => route.with("symbol", checked(symbol)?),
+        Product::Spot | Product::UsdM | Product::CoinM => {
+            route.with("symbol", bounds::name(symbol, "symbol")?)
+        }
         Product::MarginCross => margin_fills(symbol, "FALSE")?,
         Product::MarginIsolated => margin_fills(symbol, "TRUE")?,
     };
@@ -278,27 +253,9 @@ fn fills(
 }
 
 fn margin_fills(symbol: &str, isolated: &str) -> Result<Route, ExchangeError> {
-    let route = to(API, "/sapi/v1/margin/myTrades").with("symbol", checked(symbol)?);
+    let route =
+        Route::to(API, "/sapi/v1/margin/myTrades").with("symbol", bounds::name(symbol, "symbol")?);
     Ok(route.with("isIsolated", isolated))
-}
-
-/// A symbol that can be one: not empty, bounded, no control characters. It may
-/// hold any letter; the encoding makes it safe.
-fn checked(symbol: &str) -> Result<&str, ExchangeError> {
-    let fits = (1..=limits::SYMBOL_LEN_MAX).contains(&symbol.len());
-    if fits && !symbol.chars().any(char::is_control) {
-        Ok(symbol)
-    } else {
-        Err(ExchangeError::InvalidQuery { field: "symbol" })
-    }
-}
-
-fn in_range(limit: u16, max: u16) -> Result<u16, ExchangeError> {
-    if (1..=max).contains(&limit) {
-        Ok(limit)
-    } else {
-        Err(ExchangeError::InvalidQuery { field: "limit" })
-    }
 }
 
 const fn interval_name(interval: Interval) -> &'static str {
@@ -369,10 +326,7 @@ fn check_window(market: Product, query: &Query) -> Result<(), ExchangeError> {
         | Query::Positions
         | Query::Income { .. } => return Ok(()),
     };
-    let within = window
-        .duration()
-        .is_some_and(|length| window_max(market, query).is_none_or(|max| length <= max));
-    if within { Ok(()) } else { Err(ExchangeError::InvalidQuery { field: "window" }) }
+    bounds::window(window, window_max(market, query)).map(|_| ())
 }
 
 const API_ADDRESS: Bucket = bucket("binance_api", Scope::Address, 6000);

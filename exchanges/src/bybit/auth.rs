@@ -10,9 +10,8 @@
 
 use zeroize::Zeroizing;
 
-use super::API;
-use super::routes::Route;
 use crate::error::ExchangeError;
+use crate::route::Route;
 use crate::sign::{Scheme, SignedHeaders, SigningKey, header_value, query_string};
 use crate::{Credentials, Request, UnixMillis};
 
@@ -48,15 +47,11 @@ const RECV_WINDOW: &str = "5000";
 
 /// `route` with its headers.
 pub(super) fn request(
-    route: &Route,
+    route: Route,
     credentials: &Credentials<'_>,
     at: UnixMillis,
 ) -> Result<Request, ExchangeError> {
     let query = query_string(&route.query);
     let signed = sign(credentials, &query, &at.0.to_string(), RECV_WINDOW)?;
-    let request = Request::get(API, route.path, Zeroizing::new(query));
-    Ok(signed
-        .headers
-        .into_iter()
-        .fold(request, |request, (name, value)| request.with_header(name, value)))
+    Ok(route.unsigned().with_headers(signed.headers))
 }

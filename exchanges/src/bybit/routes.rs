@@ -1,52 +1,31 @@
 //! Where each question is asked, what it costs, and how far it may reach.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use zeroize::Zeroizing;
 
 use super::API;
 use crate::error::ExchangeError;
-use crate::query::{Cursor, Interval, Query, Window};
-use crate::sign::query_string;
-use crate::{Bucket, Request, Scope, Weight, bounds, limits};
+use crate::query::{Cursor, Interval, Query};
+use crate::route::Route;
+use crate::{Bucket, Scope, Weight, bounds, limits};
 
-/// A request before it is signed.
-pub(super) struct Route {
-    pub(super) path: &'static str,
-    pub(super) query: Vec<(&'static str, String)>,
+const fn to(template: &'static str) -> Route {
+    Route::to(API, template)
 }
 
-impl Route {
-    pub(super) fn unsigned(&self) -> Request {
-        Request::get(API, self.path, Zeroizing::new(query_string(&self.query)))
-    }
+const START_END: (&str, &str) = ("startTime", "endTime");
 
-    fn with(mut self, name: &'static str, value: impl Display) -> Self {
-        self.query.push((name, value.to_string()));
-        self
-    }
-
-    fn within(self, window: Window) -> Self {
-        self.with("startTime", window.start.0).with("endTime", window.end.0)
-    }
-
-    /// Cursors come percent-encoded already, and are encoded with the rest.
-    fn after(self, cursor: Option<&str>) -> Result<Self, ExchangeError> {
-        match cursor {
-            None | Some("") => Ok(self),
-            Some(cursor) => {
-                let plain = percent_decode_str(cursor).decode_utf8();
-                let plain = plain.map_err(|_| ExchangeError::InvalidQuery { field: "cursor" })?;
-                Ok(self.with("cursor", plain))
-            }
+/// Cursors come percent-encoded already, and are encoded with the rest.
+fn after(route: Route, cursor: Option<&str>) -> Result<Route, ExchangeError> {
+    match cursor {
+        None | Some("") => Ok(route),
+        Some(cursor) => {
+            let plain = percent_decode_str(cursor).decode_utf8();
+            let plain = plain.map_err(|_| ExchangeError::InvalidQuery { field: "cursor" })?;
+            Ok(route.with("cursor", plain))
         }
     }
-}
-
-const fn to(path: &'static str) -> Route {
-    Route { path, query: Vec::new() }
 }
 
 fn spot(path: &'static str) -> Route {
@@ -147,7 +126,7 @@ pub(super) fn route(query: &Query) -> Result<Route, ExchangeError> {
             let route = match window {
                 Some(window) => {
                     let window = bounds::window(*window, None)?;
-                    route.with("start", window.start.0).with("end", window.end.0)
+                    route.within(("start", "end"), window)
                 }
                 None => route,
             };
@@ -162,23 +141,21 @@ pub(super) fn route(query: &Query) -> Result<Route, ExchangeError> {
         }),
         Query::AccountFills { window, cursor, limit } => {
             let limit = bounds::page(*limit, FILLS_PAGE)?;
-            spot("/v5/execution/list")
-                .within(bounds::window(*window, window_max(query))?)
-                .with("limit", limit)
-                .after(cursor.as_ref().map(Cursor::as_str))
+            let route = spot("/v5/execution/list")
+                .within(START_END, bounds::window(*window, window_max(query))?)
+                .with("limit", limit);
+            after(route, cursor.as_ref().map(Cursor::as_str))
         }
         Query::Transfers { window, cursor, .. } => {
             let window = bounds::window(*window, window_max(query))?;
             let (list, own) = List::of(cursor.as_ref())?;
-            match list {
+            let route = match list {
                 List::Deposits => to("/v5/asset/deposit/query-record"),
                 List::InternalDeposits => to("/v5/asset/deposit/query-internal-record"),
                 // 2 is both sorts: on a chain and inside the exchange.
                 List::Withdrawals => to("/v5/asset/withdraw/query-record").with("withdrawType", 2),
-            }
-            .within(window)
-            .with("limit", TRANSFERS_PAGE)
-            .after(own)
+            };
+            after(route.within(START_END, window).with("limit", TRANSFERS_PAGE), own)
         }
         _ => Err(ExchangeError::Unsupported),
     }

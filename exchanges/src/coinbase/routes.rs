@@ -2,58 +2,20 @@
 
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use super::API;
 use crate::error::ExchangeError;
-use crate::query::{Cursor, Interval, Query, Window};
-use crate::sign::{percent_encoded, query_string};
-use crate::{Bucket, Request, Scope, UnixMillis, Weight, bounds, limits, times};
-
-/// A request before it is signed.
-pub(super) struct Route {
-    /// As it may be logged.
-    pub(super) template: &'static str,
-    /// As it is sent and signed, where that is not the template.
-    pub(super) path: Option<String>,
-    pub(super) query: Vec<(&'static str, String)>,
-}
-
-impl Route {
-    fn with(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
-        self.query.push((name, value.to_string()));
-        self
-    }
-
-    fn after(self, name: &'static str, cursor: Option<&Cursor>) -> Self {
-        match cursor {
-            Some(cursor) => self.with(name, cursor.as_str()),
-            None => self,
-        }
-    }
-
-    pub(super) fn path(&self) -> &str {
-        self.path.as_deref().unwrap_or(self.template)
-    }
-
-    pub(super) fn request(self) -> Request {
-        let query = Zeroizing::new(query_string(&self.query));
-        let request = Request::get(API, self.template, query);
-        match self.path {
-            Some(path) => request.with_path(path),
-            None => request,
-        }
-    }
-}
+use crate::query::{Interval, Query, Window};
+use crate::route::Route;
+use crate::sign::percent_encoded;
+use crate::{Bucket, Scope, UnixMillis, Weight, bounds, limits, times};
 
 const fn to(template: &'static str) -> Route {
-    Route { template, path: None, query: Vec::new() }
+    Route::to(API, template)
 }
 
 /// `template` with `{id}` replaced.
 fn to_one(template: &'static str, id: &str) -> Route {
-    let path = template.replace("{id}", &percent_encoded(id));
-    Route { template, path: Some(path), query: Vec::new() }
+    to(template).filled(template.replace("{id}", &percent_encoded(id)))
 }
 
 const PRODUCTS: &str = "/api/v3/brokerage/market/products";

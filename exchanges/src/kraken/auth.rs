@@ -15,8 +15,8 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::routes::Route;
 use crate::error::ExchangeError;
+use crate::route::Route;
 use crate::sign::{HmacSha512, query_string};
 use crate::{Credentials, Request, UnixMillis};
 
@@ -66,10 +66,10 @@ pub(super) fn request(
     let nonce = at.0.checked_mul(1_000_000).ok_or(ExchangeError::InvalidQuery { field: "at" })?;
     let nonce = nonce.to_string();
     let mut form = vec![("nonce", nonce.as_str())];
-    form.extend(route.parameters.iter().map(|(name, value)| (*name, value.as_str())));
-    let signed = sign(credentials, route.path, &nonce, &form)?;
+    form.extend(route.query.iter().map(|(name, value)| (*name, value.as_str())));
+    let signed = sign(credentials, route.path(), &nonce, &form)?;
     let key = Zeroizing::new(credentials.header_key()?.to_owned());
-    Ok(Request::post(route.host, route.path, signed.body)
+    Ok(Request::post(route.host, route.template, signed.body)
         .with_header("API-Key", key)
         .with_header("API-Sign", signed.signature)
         .with_header("Content-Type", Zeroizing::new(FORM.to_owned())))

@@ -1,52 +1,29 @@
 //! Where each question is asked and what it costs.
 
-use std::fmt::Display;
-
-use zeroize::Zeroizing;
-
-use super::{API, USER_AGENT};
+use super::API;
 use crate::error::ExchangeError;
 use crate::query::{Cursor, Interval, Query, Window};
-use crate::sign::query_string;
-use crate::{Bucket, Request, Scope, Weight, limits};
+use crate::route::Route;
+use crate::{Bucket, Scope, Weight, limits};
 
-/// A request before it is signed.
-pub(super) struct Route {
-    pub(super) host: &'static str,
-    pub(super) path: &'static str,
-    pub(super) parameters: Vec<(&'static str, String)>,
+const fn to(template: &'static str) -> Route {
+    Route::to(API, template)
 }
 
-impl Route {
-    fn with(mut self, name: &'static str, value: impl Display) -> Self {
-        self.parameters.push((name, value.to_string()));
-        self
-    }
-
-    pub(super) fn unsigned(&self) -> Request {
-        Request::get(self.host, self.path, Zeroizing::new(query_string(&self.parameters)))
-            .with_header("User-Agent", Zeroizing::new(USER_AGENT.to_owned()))
-    }
-
-    /// Whole seconds around the window: whether its ends count is not
-    /// documented, and rows outside do no harm.
-    fn within(self, window: Window) -> Self {
-        let start = (window.start.0 / 1000).saturating_sub(1);
-        let end = window.end.0.div_ceil(1000).saturating_add(1);
-        let from = if start == 0 { self } else { self.with("start", start) };
-        from.with("end", end)
-    }
-
-    fn after(self, cursor: Option<&Cursor>) -> Result<Self, ExchangeError> {
-        match cursor {
-            None => Ok(self),
-            Some(cursor) => Ok(self.with("ofs", cursor.to_offset()?)),
-        }
-    }
+/// Whole seconds around the window: whether its ends count is not documented,
+/// and rows outside do no harm.
+fn within(route: Route, window: Window) -> Route {
+    let start = (window.start.0 / 1000).saturating_sub(1);
+    let end = window.end.0.div_ceil(1000).saturating_add(1);
+    let from = if start == 0 { route } else { route.with("start", start) };
+    from.with("end", end)
 }
 
-const fn to(path: &'static str) -> Route {
-    Route { host: API, path, parameters: Vec::new() }
+fn after(route: Route, cursor: Option<&Cursor>) -> Result<Route, ExchangeError> {
+    match cursor {
+        None => Ok(route),
+        Some(cursor) => Ok(route.with("ofs", cursor.to_offset()?)),
+    }
 }
 
 /// Bars of one reply, whatever is asked.
@@ -86,10 +63,10 @@ pub(super) fn route(query: &Query) -> Result<Route, ExchangeError> {
         Query::Balances { cursor: Some(_) } => Err(ExchangeError::InvalidQuery { field: "cursor" }),
         Query::AccountValuation => Ok(to("/0/private/TradeBalance").with("asset", "ZUSD")),
         Query::AccountFills { window, cursor, .. } => {
-            to("/0/private/TradesHistory").within(*window).after(cursor.as_ref())
+            after(within(to("/0/private/TradesHistory"), *window), cursor.as_ref())
         }
         Query::Ledger { window, cursor } => {
-            to("/0/private/Ledgers").within(*window).after(cursor.as_ref())
+            after(within(to("/0/private/Ledgers"), *window), cursor.as_ref())
         }
         Query::Positions => Ok(to("/0/private/OpenPositions").with("docalcs", true)),
         Query::Deposits { window, cursor } => {
@@ -119,7 +96,7 @@ fn tickers(symbols: &[String]) -> Result<Route, ExchangeError> {
 
 fn transfers(path: &'static str, window: Window, cursor: Option<&Cursor>) -> Route {
     // `true` asks for pages; without it only the latest come.
-    to(path).within(window).with("cursor", cursor.map_or("true", Cursor::as_str))
+    within(to(path), window).with("cursor", cursor.map_or("true", Cursor::as_str))
 }
 
 /// A pair that can be one, and cannot be two: no comma.

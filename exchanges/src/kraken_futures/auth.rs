@@ -14,8 +14,8 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::routes::Route;
 use crate::error::ExchangeError;
+use crate::route::Route;
 use crate::sign::{HmacSha512, query_string};
 use crate::{Credentials, Request};
 
@@ -60,8 +60,8 @@ pub(super) fn request(
     route: Route,
     credentials: &Credentials<'_>,
 ) -> Result<Request, ExchangeError> {
-    let query = query_string(&route.parameters);
-    let signature = sign(credentials, route.sent_path(), &query, None)?.signature;
+    let query = query_string(&route.query);
+    let signature = sign(credentials, route.path(), &query, None)?.signature;
     let key = Zeroizing::new(credentials.header_key()?.to_owned());
     Ok(route.unsigned().with_header("APIKey", key).with_header("Authent", signature))
 }

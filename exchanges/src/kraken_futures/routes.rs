@@ -1,15 +1,12 @@
 //! Where each question is asked and what it costs.
 
-use std::fmt::Display;
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use super::API;
 use crate::error::ExchangeError;
 use crate::query::{Interval, Query, Window};
-use crate::sign::query_string;
-use crate::{Bucket, Request, Scope, Weight, limits};
+use crate::route::Route;
+use crate::{Bucket, Scope, Weight, limits};
 
 /// Rows of fills in one reply.
 pub(super) const FILLS_PAGE: usize = 100;
@@ -20,36 +17,8 @@ pub(super) const LOG_PAGE: usize = 500;
 /// Bars in one reply.
 pub(super) const CANDLES_MAX: u16 = 2000;
 
-/// A request before it is signed.
-pub(super) struct Route {
-    path: &'static str,
-    filled: Option<String>,
-    pub(super) parameters: Vec<(&'static str, String)>,
-}
-
-impl Route {
-    fn with(mut self, name: &'static str, value: impl Display) -> Self {
-        self.parameters.push((name, value.to_string()));
-        self
-    }
-
-    /// The path with its symbol.
-    pub(super) fn sent_path(&self) -> &str {
-        self.filled.as_deref().unwrap_or(self.path)
-    }
-
-    pub(super) fn unsigned(self) -> Request {
-        let query = Zeroizing::new(query_string(&self.parameters));
-        let request = Request::get(API, self.path, query);
-        match self.filled {
-            Some(path) => request.with_path(path),
-            None => request,
-        }
-    }
-}
-
-const fn to(path: &'static str) -> Route {
-    Route { path, filled: None, parameters: Vec::new() }
+const fn to(template: &'static str) -> Route {
+    Route::to(API, template)
 }
 
 /// The request for `query`, with every bound checked.
@@ -130,10 +99,8 @@ fn candles(
         Interval::Day => "1d",
         Interval::Week => "1w",
     };
-    let route = Route {
-        filled: Some(format!("/api/charts/v1/trade/{symbol}/{resolution}")),
-        ..to("/api/charts/v1/trade/{symbol}/{resolution}")
-    };
+    let path = format!("/api/charts/v1/trade/{symbol}/{resolution}");
+    let route = to("/api/charts/v1/trade/{symbol}/{resolution}").filled(path);
     match window {
         Some(window) => {
             checked(window)?;

@@ -7,11 +7,9 @@
 //!
 //! The timestamp is RFC 3339 in UTC with milliseconds.
 
-use zeroize::Zeroizing;
-
-use super::routes::Route;
 use crate::error::ExchangeError;
-use crate::sign::{SignedHeaders, header_value, hmac_sha256_base64};
+use crate::route::Route;
+use crate::sign::{self, SignedHeaders};
 use crate::{Credentials, Method, Request, UnixMillis, times};
 
 /// Signs a request; `target` is the path with its query.
@@ -26,22 +24,13 @@ pub fn sign(
     body: &str,
     timestamp: &str,
 ) -> Result<SignedHeaders, ExchangeError> {
-    let key = credentials.header_key()?;
-    let passphrase = credentials.header_passphrase()?;
-    let payload = Zeroizing::new([timestamp, method.name(), target, body].concat());
-    let signature = hmac_sha256_base64(credentials.secret, payload.as_bytes())?;
-    let headers = vec![
-        ("OK-ACCESS-KEY", header_value(key)),
-        ("OK-ACCESS-SIGN", signature.clone()),
-        ("OK-ACCESS-TIMESTAMP", header_value(timestamp)),
-        ("OK-ACCESS-PASSPHRASE", header_value(passphrase)),
-    ];
-    Ok(SignedHeaders { payload, signature, headers })
+    let names = ["OK-ACCESS-KEY", "OK-ACCESS-SIGN", "OK-ACCESS-TIMESTAMP", "OK-ACCESS-PASSPHRASE"];
+    sign::with_passphrase(credentials, method, target, body, timestamp, names)
 }
 
 /// `route` with its headers.
 pub(super) fn request(
-    route: &Route,
+    route: Route,
     credentials: &Credentials<'_>,
     at: UnixMillis,
 ) -> Result<Request, ExchangeError> {
@@ -49,8 +38,5 @@ pub(super) fn request(
     let request = route.unsigned();
     let target = request.path_and_query();
     let signed = sign(credentials, Method::Get, &target, "", &timestamp)?;
-    Ok(signed
-        .headers
-        .into_iter()
-        .fold(request, |request, (name, value)| request.with_header(name, value)))
+    Ok(request.with_headers(signed.headers))
 }

@@ -1,34 +1,13 @@
 //! Where each question is asked, what it costs, and how far it may reach.
 
-use std::fmt::Display;
-
-use zeroize::Zeroizing;
-
 use super::API;
 use crate::error::ExchangeError;
 use crate::query::{Cursor, Interval, Query, Window};
-use crate::sign::query_string;
-use crate::{Bucket, Request, Scope, UnixMillis, Weight, bounds, limits};
+use crate::route::Route;
+use crate::{Bucket, Scope, UnixMillis, Weight, bounds, limits};
 
-/// A request before it is signed.
-pub(super) struct Route {
-    pub(super) path: &'static str,
-    pub(super) query: Vec<(&'static str, String)>,
-}
-
-impl Route {
-    pub(super) fn unsigned(&self) -> Request {
-        Request::get(API, self.path, Zeroizing::new(query_string(&self.query)))
-    }
-
-    fn with(mut self, name: &'static str, value: impl Display) -> Self {
-        self.query.push((name, value.to_string()));
-        self
-    }
-}
-
-const fn to(path: &'static str) -> Route {
-    Route { path, query: Vec::new() }
+const fn to(template: &'static str) -> Route {
+    Route::to(API, template)
 }
 
 /// Rows in one reply of fills.
