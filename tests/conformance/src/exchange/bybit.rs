@@ -5,7 +5,7 @@ use exchanges::bybit::{self, Bybit};
 use exchanges::{Answer, Connector, Market, Query, Reply};
 use serde_json::Value;
 
-use super::case::{Asked, text};
+use super::case::Asked;
 use super::sequence::Start;
 use super::signing::{self, Input};
 use super::{Adapter, common_query};
@@ -18,10 +18,6 @@ impl Adapter for Of {
     }
 
     fn query(&self, method: &str, asked: &Asked) -> Result<Query> {
-        let transfers = |list: &str| -> Result<Query> {
-            let place = signing::place(Some(list.to_owned()))?;
-            Ok(Query::Transfers { account: None, window: signing::ALWAYS, cursor: place })
-        };
         Ok(match method {
             "fetch_balances" => {
                 let funding = asked.path.ends_with("/query-account-coins-balance");
@@ -29,10 +25,10 @@ impl Adapter for Of {
                 Query::Balances { cursor: signing::place(wallet)? }
             }
             "fetch_deposits" if asked.path.ends_with("/query-internal-record") => {
-                transfers("internal:")?
+                signing::transfers("internal:")?
             }
-            "fetch_deposits" => transfers("deposits:")?,
-            "fetch_withdrawals" => transfers("withdrawals:")?,
+            "fetch_deposits" => signing::transfers("deposits:")?,
+            "fetch_withdrawals" => signing::transfers("withdrawals:")?,
             other => common_query(other, asked)?,
         })
     }
@@ -47,15 +43,7 @@ impl Adapter for Of {
         case: &Value,
         start: &Start,
     ) -> Result<Vec<Query>> {
-        let transfers = text(case, "method")?.contains("transfer");
-        let limit = start.page_limit.unwrap_or(signing::PAGE);
-        Ok(start.queries(connector, |window| {
-            if transfers {
-                Query::transfers(None, window)
-            } else {
-                Query::account_fills(window, limit)
-            }
-        }))
+        signing::lists_of_an_account(connector, case, start)
     }
 
     fn sign(&self, request: &Value) -> Result<Value> {

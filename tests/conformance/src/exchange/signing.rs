@@ -3,12 +3,13 @@
 
 use anyhow::{Context as _, Result, bail};
 use exchanges::{
-    Answer, Connector, Credentials, Cursor, ExchangeError, Market, Method, Reply, SignedHeaders,
-    UnixMillis, Window, bitget, gate, kucoin,
+    Answer, Connector, Credentials, Cursor, ExchangeError, Market, Method, Query, Reply,
+    SignedHeaders, UnixMillis, Window, bitget, gate, kucoin,
 };
 use serde_json::{Map, Value, json};
 
 use super::case::{plain, text};
+use super::sequence::Start;
 use super::{Adapter, refused};
 
 /// The whole of an account's history.
@@ -20,6 +21,25 @@ pub(super) const PAGE: u16 = 100;
 /// Where a list goes on, if anywhere.
 pub(super) fn place(text: Option<String>) -> Result<Option<Cursor>> {
     Ok(text.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose()?)
+}
+
+/// One list of transfers, by the name it has in a cursor.
+pub(super) fn transfers(list: &str) -> Result<Query> {
+    let cursor = place(Some(list.to_owned()))?;
+    Ok(Query::Transfers { account: None, window: ALWAYS, cursor })
+}
+
+/// The first queries where an account has one list of executions and one of transfers.
+pub(super) fn lists_of_an_account(
+    connector: &dyn Connector,
+    case: &Value,
+    start: &Start,
+) -> Result<Vec<Query>> {
+    let transfers = text(case, "method")?.contains("transfer");
+    let limit = start.page_limit.unwrap_or(PAGE);
+    Ok(start.queries(connector, |window| {
+        if transfers { Query::transfers(None, window) } else { Query::account_fills(window, limit) }
+    }))
 }
 
 /// An exchange without a connector.
