@@ -204,14 +204,14 @@ impl Answer {
 
     /// The error that a peer names which nobody has verified: its words are not repeated.
     pub(crate) fn unverified_refusal(&self) -> ClientError {
-        let body = ErrorBody::from_json(&self.body);
-        let code = body.as_ref().map_or("malformed", |body| body.code.code());
-        match body.as_ref().map(|body| body.code) {
-            Ok(Category::Unavailable) | Err(_) => {
-                ClientError::unreachable("a verifiable enclave", &format!("the answer is `{code}`"))
-            }
-            Ok(_) => ClientError::Refused {
-                code: code.to_owned(),
+        let code = ErrorBody::from_json(&self.body).ok().map(|body| body.code);
+        match code {
+            None | Some(Category::Unavailable) => ClientError::unreachable(
+                "a verifiable enclave",
+                &format!("the answer is `{}`", code.map_or("malformed", Category::code)),
+            ),
+            Some(code) => ClientError::Refused {
+                code: code.code().to_owned(),
                 message: "by a service that is not verified".to_owned(),
                 detail: None,
             },

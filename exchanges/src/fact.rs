@@ -153,7 +153,7 @@ impl Instrument {
     }
 
     /// A pair that is bought and sold for itself.
-    pub(crate) fn spot(raw: &str, base: &str, quote: &str) -> Self {
+    pub fn spot(raw: &str, base: &str, quote: &str) -> Self {
         Self {
             raw: raw.to_owned(),
             aliases: Vec::new(),

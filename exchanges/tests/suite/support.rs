@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 
 use exchanges::binance::Binance;
 use exchanges::{Connector as _, UnixMillis};
-use exchanges::{
-    Context, Credentials, ExchangeError, Instrument, InstrumentKind, Market, Page, Query, Reply,
-};
-use rust_decimal::Decimal;
+use exchanges::{Context, Credentials, ExchangeError, Instrument, Market, Page, Query, Reply};
 use serde_json::Value;
 
 pub(crate) const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
@@ -32,25 +29,11 @@ pub(crate) fn cases(exchange: &str) -> Vec<Value> {
         .collect()
 }
 
-pub(crate) fn spot_pair(raw: &str, base: &str, quote: &str) -> Instrument {
-    Instrument {
-        raw: raw.to_owned(),
-        aliases: Vec::new(),
-        symbol: format!("{base}/{quote}"),
-        base: base.to_owned(),
-        quote: quote.to_owned(),
-        settle: None,
-        kind: InstrumentKind::Spot,
-        contract_size: Decimal::ONE,
-        inverse: false,
-    }
-}
-
 pub(crate) fn context() -> Context {
     Context::new([
-        spot_pair("BTCUSDT", "BTC", "USDT"),
-        spot_pair("ETHUSDT", "ETH", "USDT"),
-        spot_pair("LDOUSDT", "LDO", "USDT"),
+        Instrument::spot("BTCUSDT", "BTC", "USDT"),
+        Instrument::spot("ETHUSDT", "ETH", "USDT"),
+        Instrument::spot("LDOUSDT", "LDO", "USDT"),
     ])
 }
 

@@ -5,18 +5,19 @@ use exchanges::bybit::Bybit;
 use exchanges::coinbase::Coinbase;
 use exchanges::okx::Okx;
 use exchanges::{
-    Connector, Context, Credentials, Cursor, ExchangeError, Nonce, Page, Query, UnixMillis, Window,
+    Connector, Context, Credentials, Cursor, ExchangeError, Instrument, Nonce, Page, Query,
+    UnixMillis, Window,
 };
 
-use crate::support::{list, reply, spot_pair};
+use crate::support::{list, reply};
 
 const WINDOW: Window = Window::new(UnixMillis(1_700_000_000_000), UnixMillis(1_700_000_600_000));
 
 fn context() -> Context {
     Context::new([
-        spot_pair("BTC-USD", "BTC", "USD"),
-        spot_pair("BTC-USDT", "BTC", "USDT"),
-        spot_pair("BTCUSDT", "BTC", "USDT"),
+        Instrument::spot("BTC-USD", "BTC", "USD"),
+        Instrument::spot("BTC-USDT", "BTC", "USDT"),
+        Instrument::spot("BTCUSDT", "BTC", "USDT"),
     ])
 }
 
