@@ -57,17 +57,27 @@ install_python() {
   export PATH="$dir/bin:$PATH" PYTHON
 }
 
+# venv NAME REQUIREMENTS: a virtual environment with exactly what the file lists. Sets VENV.
+venv() {
+  need python3 python3
+  VENV=$CACHE/$1-$(sha256sum "$2" | cut -c1-16)
+  [ -e "$VENV/ready" ] || {
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
+    rm -rf "$VENV" && python3 -m venv "$VENV" &&
+      "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$2" && touch "$VENV/ready"
+  }
+}
+
 # install_ccxt: an interpreter with ccxt, the client that nobody here wrote. Sets PA_CCXT_PYTHON.
 install_ccxt() {
-  need python3 python3
-  local pins=$ROOT/tests/ccxt/requirements.txt dir
-  dir=$CACHE/ccxt-$(sha256sum "$pins" | cut -c1-16)
-  [ -e "$dir/ready" ] || {
-    python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
-    rm -rf "$dir" && python3 -m venv "$dir" &&
-      "$dir/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$pins" && touch "$dir/ready"
-  }
-  export PA_CCXT_PYTHON=$dir/bin/python3
+  venv ccxt "$ROOT/tests/ccxt/requirements.txt"
+  export PA_CCXT_PYTHON=$VENV/bin/python3
+}
+
+# install_quant: an interpreter with the libraries the metrics are compared with. Sets QUANT_PYTHON.
+install_quant() {
+  venv quant "$ROOT/tests/quant/requirements.txt"
+  QUANT_PYTHON=$VENV/bin/python3
 }
 
 need_package() {
