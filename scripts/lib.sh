@@ -77,7 +77,7 @@ install_ccxt() {
 # install_quant: an interpreter with the libraries the metrics are compared with. Sets QUANT_PYTHON.
 install_quant() {
   venv quant "$ROOT/tests/quant/requirements.txt"
-  QUANT_PYTHON=$VENV/bin/python3
+  export QUANT_PYTHON=$VENV/bin/python3
 }
 
 need_package() {
