@@ -45,9 +45,15 @@ pub enum CaseError {
 }
 
 impl Case {
-    /// The result as of the end of the scenario. What is delivered later is
-    /// unknown; what is out of range is counted as rejected.
+    /// The result as of the end of the scenario.
     pub fn run(&self) -> Result<ResultSet, CaseError> {
+        let as_of = self.config.as_of.ok_or(CaseError::NoEnd)?;
+        Ok(self.engine()?.result(as_of)?)
+    }
+
+    /// An engine that was fed the scenario. What is delivered after its end is
+    /// unknown; what is out of range is counted as rejected.
+    pub fn engine(&self) -> Result<Engine, CaseError> {
         let as_of = self.config.as_of.ok_or(CaseError::NoEnd)?;
         let mut engine = Engine::new(self.config.clone())?;
         for event in self.events.iter().filter(|event| event.seen() <= as_of) {
@@ -56,6 +62,6 @@ impl Case {
                 Err(full @ FeedError::Full { .. }) => return Err(full.into()),
             }
         }
-        Ok(engine.result(as_of)?)
+        Ok(engine)
     }
 }

@@ -90,6 +90,14 @@ impl Config {
         }
     }
 
+    /// Polls due from the start of the session to `at`.
+    pub(crate) fn polls_due(&self, at: Timestamp) -> u64 {
+        let length = at.micros_since(self.session_start);
+        let poll = i64::from(self.poll_interval_s).saturating_mul(1_000_000);
+        let due = length.checked_div(poll).filter(|_| length >= 0);
+        due.and_then(|polls| u64::try_from(polls + 1).ok()).unwrap_or(0)
+    }
+
     /// Refuses what the calculation could not bear.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let in_range = |field, good: bool| if good { Ok(()) } else { Err(ConfigError { field }) };

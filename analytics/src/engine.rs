@@ -33,6 +33,7 @@ use crate::result::{AssetLine, Flag, Portfolio, Reason, Reasons, ResultSet, Unpr
 use crate::returns::{Failure, returns};
 use crate::risk::risk;
 use crate::scope::scope;
+use crate::series::{Days, Series};
 use crate::text::Name;
 use crate::time::Timestamp;
 use crate::transfer::matched;
@@ -103,6 +104,15 @@ impl Engine {
 
     /// Everything that is known as of `as_of`.
     pub fn result(&self, as_of: Timestamp) -> Result<ResultSet, ResultError> {
+        self.calculated(as_of).map(|(result, _)| result)
+    }
+
+    /// The index day by day, as of `as_of`. Agrees with [`Engine::result`].
+    pub fn series(&self, as_of: Timestamp) -> Result<Series, ResultError> {
+        self.calculated(as_of).map(|(_, days)| days.finish(&self.config, as_of))
+    }
+
+    fn calculated(&self, as_of: Timestamp) -> Result<(ResultSet, Days), ResultError> {
         if self.ledger.newest_seen.is_some_and(|newest| newest > as_of) {
             return Err(ResultError::BeforeNewestDelivery);
         }
@@ -121,7 +131,7 @@ impl Engine {
         &self,
         as_of: Timestamp,
         dropped: &BTreeSet<Timestamp>,
-    ) -> Result<ResultSet, Failure> {
+    ) -> Result<(ResultSet, Days), Failure> {
         let (config, ledger) = (&self.config, &self.ledger);
         let rates = Rates { book: &ledger.book, policy: &self.policy };
         let mut valuation = value(ledger, rates, config.session_start, as_of, dropped);
@@ -156,6 +166,10 @@ impl Engine {
             gain: performance.gain,
         };
         let times: Vec<Timestamp> = valuation.ticks.iter().map(|tick| tick.at).collect();
+        let mut series = Days::default();
+        for (at, index) in times.iter().zip(&performance.index) {
+            series.advance(*at, *index)?;
+        }
         let portfolio = self.portfolio(&valuation)?;
         if portfolio.is_none() {
             reasons.insert("portfolio", Reason::NoCompleteTick);
@@ -174,7 +188,7 @@ impl Engine {
             reasons,
         };
         result.flags = flags(&result);
-        Ok(result)
+        Ok((result, series))
     }
 
     fn portfolio(&self, valuation: &Valuation<'_>) -> Checked<Option<Portfolio>> {

@@ -20,6 +20,7 @@
 //! | `returns`, `approx` | percentage returns |
 //! | `activity`, `pnl`, `inventory`, `risk`, `quality` | the other sections |
 //! | [`result`], [`mod@method`] | what goes out |
+//! | `series` | the index day by day, for charts |
 //!
 //! ```
 //! use analytics::{Config, Engine, Event};
@@ -66,6 +67,7 @@ mod record;
 mod returns;
 mod risk;
 mod scope;
+mod series;
 mod transfer;
 mod valuation;
 
@@ -76,4 +78,5 @@ pub use event::Event;
 pub use ledger::{Fed, FeedError};
 pub use method::{Method, method, methods};
 pub use result::ResultSet;
-pub use time::Timestamp;
+pub use series::{Series, SeriesDay};
+pub use time::{Day, Timestamp};

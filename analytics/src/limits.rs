@@ -67,6 +67,9 @@ pub const NAMES_MAX: usize = 1 << 15;
 /// Times an account may join or leave.
 pub const CHANGES_MAX: usize = 1 << 12;
 
+/// Days of the series for charts: ten years.
+pub const SERIES_DAYS_MAX: usize = 3_660;
+
 /// Polls that may be dropped for an overflow before the result is refused.
 /// Each one costs a full calculation.
 pub const OVERFLOWED_POLLS_MAX: usize = 16;

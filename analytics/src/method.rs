@@ -103,6 +103,11 @@ const METHODS: &[(&str, Method)] = &[
     row("quality.unexplained_out", "reconcile/net-per-tick/1", "money"),
     row("quality.unreconciled", "reconcile/net-per-tick/1", "count"),
     row("quality.skew_pairs", "reconcile/timing-skew/1", "count"),
+    row("series.days.day", "days/utc-midnight/1", "day"),
+    row("series.days.index", "twr/dietz-tick/1", "ratio"),
+    row("series.days.drawdown", "drawdown/tick/1", "ratio"),
+    row("series.days.expected_ticks", "quality/coverage/1", "count"),
+    row("series.days.complete_ticks", "quality/coverage/1", "count"),
     row("flags", "flags/closed-list/1", "flag"),
     row("reasons", "reasons/closed-list/1", "reason"),
 ];

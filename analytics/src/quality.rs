@@ -23,10 +23,7 @@ pub(crate) fn quality(
             if rest.net.is_sign_negative() { &mut unexplained_out } else { &mut unexplained_in };
         add_to(side, rest.net.abs())?;
     }
-    let length = as_of.micros_since(config.session_start);
-    let poll = i64::from(config.poll_interval_s).saturating_mul(1_000_000);
-    let expected = length.checked_div(poll).and_then(|polls| u64::try_from(polls + 1).ok());
-    let expected = if length < 0 { 0 } else { expected.unwrap_or(0) };
+    let expected = config.polls_due(as_of);
     let complete = count(valuation.ticks.len());
     let coverage = if expected == 0 {
         rust_decimal::Decimal::ZERO

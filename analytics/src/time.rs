@@ -52,6 +52,11 @@ impl Timestamp {
         self.floor_to(3_600 * SECOND)
     }
 
+    /// The UTC day it lies in.
+    pub const fn day(self) -> Day {
+        Day(self.0.div_euclid(DAY))
+    }
+
     pub(crate) const fn day_start(self) -> Self {
         self.floor_to(DAY)
     }
@@ -74,11 +79,10 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY));
         let within = self.0.rem_euclid(DAY);
         let seconds = within / SECOND;
         let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        write!(f, "{}T{hour:02}:{minute:02}:{second:02}", self.day())?;
         let fraction = within % SECOND;
         if fraction != 0 {
             let digits = format!("{fraction:06}");
@@ -105,6 +109,40 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(crate::text::FromText::new("an RFC 3339 time"))
+    }
+}
+
+/// A UTC day, written `YYYY-MM-DD`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i64);
+
+impl Day {
+    /// Its midnight.
+    pub const fn start(self) -> Timestamp {
+        Timestamp(self.0.saturating_mul(DAY))
+    }
+
+    #[must_use]
+    pub(crate) const fn plus(self, days: i64) -> Self {
+        Self(self.0.saturating_add(days))
+    }
+
+    /// Every day from `self` to `last`, both among them.
+    pub(crate) fn through(self, last: Self) -> impl Iterator<Item = Self> {
+        (self.0..=last.0).map(Self)
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = civil_from_days(self.0);
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Guards against a glob that quietly matches nothing.
 const CASES: usize = 14;
 
-fn files() -> Vec<PathBuf> {
+pub(crate) fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
@@ -21,7 +21,7 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-fn read(path: &Path) -> (Case, Value) {
+pub(crate) fn read(path: &Path) -> (Case, Value) {
     let mut case: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let expected = case.as_object_mut().unwrap().remove("expected").unwrap();
     (serde_json::from_value(case).unwrap(), expected)

@@ -8,4 +8,5 @@ mod common;
 mod examples;
 mod hostile;
 mod properties;
+mod series;
 mod world;
