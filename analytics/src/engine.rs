@@ -20,7 +20,7 @@ use rust_decimal::Decimal;
 use crate::activity::{Incomes, Totals, worths};
 use crate::book::{Policy, Rates};
 use crate::config::{Config, ConfigError};
-use crate::decimal::{Checked, Money, Native, Price};
+use crate::decimal::{Checked, Money, Native, Overflow, Price};
 use crate::effect::effects;
 use crate::event::Event;
 use crate::flow::border;
@@ -33,9 +33,9 @@ use crate::result::{AssetLine, Flag, Portfolio, Reason, Reasons, ResultSet, Unpr
 use crate::returns::{Failure, returns};
 use crate::risk::risk;
 use crate::scope::scope;
-use crate::series::{Days, Series};
+use crate::series::{Days, Figures, Series};
 use crate::text::Name;
-use crate::time::Timestamp;
+use crate::time::{Day, Timestamp};
 use crate::transfer::matched;
 use crate::valuation::{Valuation, add_in_transit, value};
 
@@ -112,6 +112,33 @@ impl Engine {
         self.calculated(as_of).map(|(_, days)| days.finish(&self.config, as_of))
     }
 
+    /// What claims are about: the figures of everything up to `as_of`, or of
+    /// the UTC days from the first up to and without the second. `None` where
+    /// the index at an end of the period is not known.
+    pub fn figures(
+        &self,
+        days: Option<(Day, Day)>,
+        as_of: Timestamp,
+    ) -> Result<Option<Figures>, ResultError> {
+        let (result, series) = self.calculated(as_of)?;
+        if let Some(days) = days {
+            let figures = series.figures(&self.config, days, as_of);
+            return figures.map_err(|Overflow| ResultError::Overflow);
+        }
+        let (returns, risk) = (&result.returns, &result.risk);
+        Ok(result.portfolio.as_ref().map(|portfolio| Figures {
+            start: portfolio.start_time,
+            end: portfolio.end_time,
+            coverage: result.quality.coverage,
+            twr: returns.twr,
+            max_drawdown: risk.max_drawdown,
+            volatility: risk.volatility,
+            sharpe: risk.sharpe,
+            sortino: risk.sortino,
+            win_rate_days: risk.win_rate_days,
+        }))
+    }
+
     fn calculated(&self, as_of: Timestamp) -> Result<(ResultSet, Days), ResultError> {
         if self.ledger.newest_seen.is_some_and(|newest| newest > as_of) {
             return Err(ResultError::BeforeNewestDelivery);
@@ -168,7 +195,7 @@ impl Engine {
         let times: Vec<Timestamp> = valuation.ticks.iter().map(|tick| tick.at).collect();
         let mut series = Days::default();
         for (at, index) in times.iter().zip(&performance.index) {
-            series.advance(*at, *index)?;
+            series.advance(config, *at, *index)?;
         }
         let portfolio = self.portfolio(&valuation)?;
         if portfolio.is_none() {

@@ -78,5 +78,5 @@ pub use event::Event;
 pub use ledger::{Fed, FeedError};
 pub use method::{Method, method, methods};
 pub use result::ResultSet;
-pub use series::{Series, SeriesDay};
+pub use series::{Figures, Series, SeriesDay};
 pub use time::{Day, Timestamp};

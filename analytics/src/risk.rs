@@ -91,14 +91,25 @@ fn days(
         }
         let closing = at_midnight(midnight);
         match (opening, closing) {
-            (Some(opening), Some(closing)) if !opening.is_zero() => {
-                days.returns.push(sub(div(closing, opening)?, Decimal::ONE)?);
-            }
-            (Some(_), Some(_)) => days.returns.push(Decimal::ZERO),
+            (Some(opening), Some(closing)) => days.returns.push(change(opening, closing)?),
             _ => days.excluded += 1,
         }
         opening = closing;
     }
+}
+
+/// The return of one day.
+pub(crate) fn change(opening: Decimal, closing: Decimal) -> Checked<Decimal> {
+    if opening.is_zero() { Ok(opening) } else { sub(div(closing, opening)?, Decimal::ONE) }
+}
+
+/// The part of the section that follows from the returns of whole days; empty under two of them.
+pub(crate) fn risk_of_days(returns: &[Decimal], config: &Config) -> Checked<Risk> {
+    let mut risk = Risk::default();
+    if returns.len() >= 2 {
+        daily(returns, config, &mut risk, &mut Reasons::new())?;
+    }
+    Ok(risk)
 }
 
 fn daily(

@@ -3,7 +3,8 @@
 //! Beside the result and not in it: each row follows from what the result's
 //! own sections are calculated from. The last day's index is `1 + twr`, the
 //! deepest of the drawdowns is `max_drawdown`, and the ticks add up to those
-//! of the coverage.
+//! of the coverage. What a day keeps is enough for the figures of any run of
+//! days ([`Days::figures`]), each tick of theirs counted.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::decimal::{Checked, Ratio, div, sub};
 use crate::limits::SERIES_DAYS_MAX;
+use crate::risk::{change, risk_of_days};
 use crate::time::{Day, Timestamp};
 
 /// One row for each UTC day from the start of the session to the time asked
@@ -35,11 +37,30 @@ pub struct SeriesDay {
     pub complete_ticks: u64,
 }
 
+/// The figures that claims are about, of the whole period or of a run of days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    /// Complete ticks of those that were due.
+    pub coverage: Ratio,
+    /// Each of the others is `None` where the definitions give no number.
+    pub twr: Option<Ratio>,
+    pub max_drawdown: Option<Ratio>,
+    pub volatility: Option<Ratio>,
+    pub sharpe: Option<Ratio>,
+    pub sortino: Option<Ratio>,
+    pub win_rate_days: Option<Ratio>,
+}
+
 /// What the days so far add up to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Days {
     peak: Decimal,
-    days: BTreeMap<Day, Row>,
+    rows: BTreeMap<Day, Row>,
+    /// The index at the midnight a day begins with, where a tick is near enough.
+    openings: BTreeMap<Day, Decimal>,
+    last: Option<(Timestamp, Decimal)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,25 +68,95 @@ struct Row {
     index: Decimal,
     drawdown: Decimal,
     ticks: u64,
+    high: Decimal,
+    low: Decimal,
+    /// The deepest drawdown against a peak of the same day.
+    fall: Decimal,
 }
 
 impl Days {
     /// Takes the index of one more tick in.
-    pub(crate) fn advance(&mut self, at: Timestamp, index: Decimal) -> Checked<()> {
+    pub(crate) fn advance(
+        &mut self,
+        config: &Config,
+        at: Timestamp,
+        index: Decimal,
+    ) -> Checked<()> {
+        for (day, opening) in self.openings_until(config, at) {
+            self.openings.insert(day, opening);
+        }
+        if at == at.day().start() {
+            self.openings.insert(at.day(), index);
+        }
+        self.last = Some((at, index));
         self.peak = self.peak.max(index);
-        let drawdown = if self.peak.is_zero() {
-            Decimal::ZERO
-        } else {
-            sub(Decimal::ONE, div(index, self.peak)?)?
-        };
-        let row = self.days.entry(at.day()).or_insert(Row { index, drawdown, ticks: 0 });
+        let drawdown = fall(self.peak, index)?;
+        let new = Row { index, drawdown, ticks: 0, high: index, low: index, fall: Decimal::ZERO };
+        let row = self.rows.entry(at.day()).or_insert(new);
         row.index = index;
         row.drawdown = row.drawdown.max(drawdown);
         row.ticks += 1;
-        if self.days.len() > SERIES_DAYS_MAX {
-            self.days.pop_first();
+        row.high = row.high.max(index);
+        row.low = row.low.min(index);
+        row.fall = row.fall.max(fall(row.high, index)?);
+        if self.rows.len() > SERIES_DAYS_MAX {
+            self.rows.pop_first();
+        }
+        if self.openings.len() > SERIES_DAYS_MAX {
+            self.openings.pop_first();
         }
         Ok(())
+    }
+
+    /// The midnights after the last tick and up to `until` that it is near enough to stand for.
+    fn openings_until(&self, config: &Config, until: Timestamp) -> Vec<(Day, Decimal)> {
+        let Some((at, index)) = self.last else { return Vec::new() };
+        let oldest = at.plus_seconds(config.boundary_max_age_s.into()).min(until);
+        at.day().plus(1).through(oldest.day()).map(|day| (day, index)).collect()
+    }
+
+    /// The figures of the days from `from` up to and without `until`, of which all have ended.
+    /// `None` if the index at either end is not known.
+    pub(crate) fn figures(
+        &self,
+        config: &Config,
+        (from, until): (Day, Day),
+        as_of: Timestamp,
+    ) -> Checked<Option<Figures>> {
+        let open = self.openings_until(config, as_of);
+        let opening = |day: Day| {
+            let later = open.iter().find(|(other, _)| *other == day).map(|(_, index)| *index);
+            self.openings.get(&day).copied().or(later)
+        };
+        let (Some(start), Some(end)) = (opening(from), opening(until)) else { return Ok(None) };
+        if start.is_zero() || until.start() > as_of {
+            return Ok(None);
+        }
+        let (mut peak, mut deepest, mut returns) = (start, Decimal::ZERO, Vec::new());
+        let (mut due, mut complete) = (0, 0);
+        for day in from.through(until.plus(-1)) {
+            due += expected(config, day, as_of);
+            if let (Some(opening), Some(closing)) = (opening(day), opening(day.plus(1))) {
+                returns.push(change(opening, closing)?);
+            }
+            if let Some(row) = self.rows.get(&day) {
+                complete += row.ticks;
+                deepest = deepest.max(row.fall).max(fall(peak, row.low)?);
+                peak = peak.max(row.high);
+            }
+        }
+        let daily = risk_of_days(&returns, config)?;
+        Ok(Some(Figures {
+            start: from.start(),
+            end: until.start(),
+            coverage: Ratio::new(div(complete.into(), Decimal::from(due).max(Decimal::ONE))?),
+            twr: Some(Ratio::new(change(start, end)?)),
+            max_drawdown: Some(Ratio::new(deepest.max(fall(peak, end)?))),
+            volatility: daily.volatility,
+            sharpe: daily.sharpe,
+            sortino: daily.sortino,
+            win_rate_days: daily.win_rate_days,
+        }))
     }
 
     /// The rows up to `as_of`.
@@ -77,7 +168,7 @@ impl Days {
         let max = i64::try_from(SERIES_DAYS_MAX).unwrap_or(i64::MAX);
         let first = config.session_start.day().max(last.plus(1 - max));
         let days = first.through(last).map(|day| {
-            let row = self.days.get(&day);
+            let row = self.rows.get(&day);
             SeriesDay {
                 day,
                 index: row.map(|row| Ratio::new(row.index)),
@@ -88,6 +179,11 @@ impl Days {
         });
         Series { days: days.collect() }
     }
+}
+
+/// How far `index` is below `peak`.
+fn fall(peak: Decimal, index: Decimal) -> Checked<Decimal> {
+    if peak.is_zero() { Ok(Decimal::ZERO) } else { sub(Decimal::ONE, div(index, peak)?) }
 }
 
 /// Polls due on `day` and up to `as_of`.

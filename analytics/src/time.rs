@@ -38,6 +38,11 @@ impl Timestamp {
     }
 
     #[must_use]
+    pub(crate) const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(SECOND)))
+    }
+
+    #[must_use]
     pub(crate) const fn minus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_sub(seconds.saturating_mul(SECOND)))
     }
@@ -117,6 +122,13 @@ impl<'de> Deserialize<'de> for Timestamp {
 pub struct Day(i64);
 
 impl Day {
+    /// A day of the Gregorian calendar; `None` if there is none such.
+    pub fn of(year: i64, month: i64, day: i64) -> Option<Self> {
+        let known = (1970..2200).contains(&year) && (1..=12).contains(&month) && day >= 1;
+        let days = known.then(|| days_from_civil(year, month, day))?;
+        (civil_from_days(days) == (year, month, day)).then_some(Self(days))
+    }
+
     /// Its midnight.
     pub const fn start(self) -> Timestamp {
         Timestamp(self.0.saturating_mul(DAY))

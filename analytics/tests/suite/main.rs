@@ -6,6 +6,7 @@
 mod cases;
 mod common;
 mod examples;
+mod figures;
 mod hostile;
 mod properties;
 mod series;
