@@ -76,7 +76,8 @@ impl Timestamp {
         Self(day.saturating_sub((day + 3).rem_euclid(7)).saturating_mul(DAY))
     }
 
-    pub(crate) const fn month_start(self) -> Self {
+    /// The midnight that its calendar month begins with.
+    pub const fn month_start(self) -> Self {
         let (year, month, _) = civil_from_days(self.0.div_euclid(DAY));
         Self(days_from_civil(year, month, 1).saturating_mul(DAY))
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use jiff::Timestamp;
+use protocol::claim::{ClaimPeriod, Predicate};
 use url::Url;
 
 /// Verify an enclave before trusting it, hand it read-only exchange keys, and
@@ -38,7 +39,9 @@ pub(crate) enum Command {
     },
     /// Fetch the session's signed report, verify it and save it.
     Report(Report),
-    /// Verify a saved report, without any network.
+    /// Have a bound on a metric signed, without the metric: 'twr >= 0.12'.
+    Claim(Claim),
+    /// Verify a saved report or claim, without any network.
     Verify(Verify),
     /// End a session at once; the enclave wipes its keys.
     Revoke {
@@ -132,8 +135,28 @@ pub(crate) struct Report {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Claim {
+    /// What is to hold: twr, max_drawdown, volatility, sharpe, sortino or
+    /// win_rate_days, then >= or <=, then a bound in whole percents (0.12) or,
+    /// for sharpe and sortino, in tenths. One to four.
+    #[arg(value_name = "PREDICATE", required = true, num_args = 1..=4)]
+    pub(crate) predicates: Vec<Predicate>,
+    #[command(flatten)]
+    pub(crate) session: SessionFile,
+    /// Portfolio key made by `perfagg keygen`.
+    #[arg(long, env = "PERFAGG_PORTFOLIO_KEY", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) portfolio_key: PathBuf,
+    /// all, or a calendar year, quarter or month in UTC that has ended: 2026, 2026-Q1, 2026-03.
+    #[arg(long, default_value = "all", value_name = "PERIOD")]
+    pub(crate) period: ClaimPeriod,
+    /// Where to save the signed claim.
+    #[arg(long, default_value = "claim.json", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The report.
+    /// The report or claim.
     #[arg(value_name = "REPORT", value_hint = ValueHint::FilePath)]
     pub(crate) report: PathBuf,
     #[command(flatten)]

@@ -14,6 +14,8 @@ use client::session_file::SavedSession;
 use client::{accounts, files, portfolio_key, verify};
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::attestation::Root;
+use protocol::category::Category;
+use protocol::claim::ClaimReply;
 use protocol::limits;
 use protocol::report::SignedReport;
 use protocol::session::{SessionStatus, Ttl};
@@ -39,6 +41,7 @@ pub(crate) async fn run(command: Command, output: Output) -> Result<(), ClientEr
         Command::Connect(options) => connect(options, output).await,
         Command::Status { session } => status(&session.session_file, output).await,
         Command::Report(options) => report(&options, output).await,
+        Command::Claim(options) => claim(&options, output).await,
         Command::Verify(options) => verify_report(&options, output),
         Command::Revoke { session } => revoke(&session.session_file, output).await,
         Command::Keygen { out } => keygen(&out, output),
@@ -185,8 +188,34 @@ fn polled_up_to(status: &SessionStatus) -> Option<UnixMillis> {
 fn verify_report(options: &cli::Verify, output: Output) -> Result<(), ClientError> {
     let demands = demands(&options.expected, options.deployment_sha256.as_deref())?;
     let bytes = files::read(&options.report, limits::REPORT_LEN_MAX)?;
+    if verify::is_claim(&bytes) {
+        let verified = verify::claim(&bytes, &demands)?;
+        return output.result(&summary::Claim::new(&verified), summary::Claim::text);
+    }
     let verified = verify::report(&bytes, &demands)?;
     output.result(&summary::Report::new(&verified), summary::Report::text)
+}
+
+async fn claim(options: &cli::Claim, output: Output) -> Result<(), ClientError> {
+    let saved = SavedSession::read(&options.session.session_file)?;
+    let portfolio = portfolio_key::read(&options.portfolio_key)?;
+    files::check_replaceable(&options.out, limits::REPORT_LEN_MAX, verify::is_claim)?;
+    let predicates = options.predicates.clone();
+    let reply = saved.caller().await?.claim(options.period, predicates, &portfolio).await?;
+    let bytes = match reply {
+        ClaimReply::Signed(bytes) => bytes,
+        ClaimReply::Refused(why) => {
+            return Err(ClientError::Refused {
+                code: Category::Refused.code().to_owned(),
+                message: why.to_string(),
+                detail: None,
+            });
+        }
+    };
+    // Never saved before it verified: a file on disk looks like a proof.
+    let verified = verify::claim(&bytes, &saved.service.demands)?;
+    files::replace(&options.out, &bytes, 0o644)?;
+    output.result(&summary::Claim::new(&verified), summary::Claim::text)
 }
 
 async fn revoke(path: &Path, output: Output) -> Result<(), ClientError> {

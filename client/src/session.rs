@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use protocol::category::Category;
+use protocol::claim::{ClaimPeriod, ClaimReply, ClaimRequest, Predicate};
 use protocol::envelope::{self, Ephemeral};
 use protocol::keys::KeyId;
 use protocol::portfolio::PortfolioSecret;
@@ -106,19 +107,34 @@ impl SavedSession {
 impl Caller<'_> {
     /// How the session is doing.
     pub async fn status(&mut self) -> Result<SessionStatus, ClientError> {
-        let body = self.call(Method::GET, "/v1/session").await?;
+        let body = self.call(Method::GET, "/v1/session", Vec::new()).await?;
         SessionStatus::from_json(&body).map_err(|_| ClientError::Malformed)
     }
 
     /// The bytes of the signed report; not yet verified.
     pub async fn report(&mut self) -> Result<Vec<u8>, ClientError> {
-        let mut body = self.call(Method::GET, "/v1/session/report").await?;
+        let mut body = self.call(Method::GET, "/v1/session/report", Vec::new()).await?;
         Ok(std::mem::take(&mut *body))
+    }
+
+    /// The bytes of a signed claim, not yet verified, or why there is none.
+    pub async fn claim(
+        &mut self,
+        period: ClaimPeriod,
+        predicates: Vec<Predicate>,
+        portfolio: &PortfolioSecret,
+    ) -> Result<ClaimReply, ClientError> {
+        let claim = ClaimRequest::new(period, predicates, self.attested.attestation.timestamp());
+        let body = claim
+            .sign(portfolio, &KeyId(self.session.key_id), &self.session.ephemeral_pub)
+            .map_err(|error| ClientError::usage(error.to_string(), "ask for less at once"))?;
+        let reply = self.call(Method::POST, "/v1/session/claim", body).await?;
+        ClaimReply::parse(&reply).map_err(|_| ClientError::Malformed)
     }
 
     /// Ends the session; the enclave has wiped its keys when this returns.
     pub async fn revoke(&mut self) -> Result<Ended, ClientError> {
-        let body = self.call(Method::DELETE, "/v1/session").await?;
+        let body = self.call(Method::DELETE, "/v1/session", Vec::new()).await?;
         Ended::from_json(&body).map_err(|_| ClientError::Malformed)
     }
 
@@ -126,11 +142,12 @@ impl Caller<'_> {
         &mut self,
         method: Method,
         path: &str,
+        body: Vec<u8>,
     ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let session = self.session;
         let nonce = random::bytes::<16>()?;
         let now = session.service.clock.now().await?;
-        let request = Request { method: method.as_str(), path_and_query: path, body: &[] };
+        let request = Request { method: method.as_str(), path_and_query: path, body: &body };
         let auth = request_auth::sign(&session.keys.request, &request, &session.id, nonce, now)
             .map_err(|_| ClientError::Internal("a request cannot be signed".into()))?;
         let mut headers = HeaderMap::new();
@@ -140,7 +157,7 @@ impl Caller<'_> {
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(name), value);
         }
-        let answer = self.attested.http.call(method, path, headers, Vec::new()).await?;
+        let answer = self.attested.http.call(method, path, headers, body).await?;
         let context = Context {
             key_id: KeyId(session.key_id),
             ephemeral_pub: session.ephemeral_pub,

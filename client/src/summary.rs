@@ -1,7 +1,8 @@
 //! Readable summaries of what was opened, polled and verified.
 
 use protocol::canonical::Json;
-use protocol::report::VerifiedReport;
+use protocol::claim::{ClaimPayload, Judged, Predicate};
+use protocol::report::{Verified, VerifiedReport};
 use protocol::report_payload::ReportPayload;
 use protocol::session::{OpenedSession, SessionStatus};
 use protocol::time::UnixMillis;
@@ -155,6 +156,42 @@ impl<'a> Report<'a> {
         ]);
         let banner = simulated_banner(self.simulated);
         format!("{banner}{head}\n{metrics}\nverified measurements\n{trust}\nreport verified")
+    }
+}
+
+/// A verified claim.
+#[derive(Serialize)]
+pub(crate) struct Claim<'a> {
+    verified: bool,
+    pcr0: String,
+    payload: &'a ClaimPayload,
+}
+
+impl<'a> Claim<'a> {
+    pub(crate) fn new(verified: &'a Verified<ClaimPayload>) -> Self {
+        let pcr0 = verified.attestation().pcr(0).map(|pcr| protocol::encoding::to_hex(pcr));
+        Self { verified: true, pcr0: pcr0.unwrap_or_default(), payload: verified.payload() }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let payload = self.payload;
+        let predicates = payload.predicates.iter().map(|judged| {
+            let Judged { metric, comparison, bound, .. } = *judged;
+            let holds = if judged.holds { "holds" } else { "does not hold" };
+            vec![Predicate { metric, comparison, bound }.to_string(), holds.to_owned()]
+        });
+        let head = pairs([
+            ("coverage", format!("{} (at least {})", payload.coverage, payload.coverage_min)),
+            ("period", format!("{} to {}", time(payload.period.start), time(payload.period.end))),
+            ("asked before", format!("{} predicates", payload.predicates_before)),
+            ("portfolio", payload.portfolio_id.to_string()),
+            ("base currency", payload.base_currency.clone()),
+            ("issued", time(payload.issued_at)),
+            ("release", payload.release.clone()),
+            ("PCR0 (image)", self.pcr0.clone()),
+        ]);
+        let banner = simulated_banner(payload.simulated);
+        format!("{banner}{}\n{head}\nclaim verified", table(None, predicates))
     }
 }
 

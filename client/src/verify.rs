@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use protocol::attestation::{self, ExpectedPcrs, LiveAttestation, Policy, Root};
+use protocol::claim::ClaimPayload;
 use protocol::encoding::to_hex;
 use protocol::key_bundle::{AttestationReply, Attested};
-use protocol::report::{SignedReport, VerifiedReport};
+use protocol::report::{SignedStatement, Statement, Verified, VerifiedReport};
 use protocol::time::UnixMillis;
 use sha2::{Digest, Sha256};
 
@@ -49,11 +50,25 @@ impl Demands {
 
 /// Verifies the bytes of `report.json`. Asks no network and no clock.
 pub fn report(bytes: &[u8], demands: &Demands) -> Result<VerifiedReport, ClientError> {
-    let verified = SignedReport::parse_exact(bytes)
+    statement(bytes, demands)
+}
+
+/// Verifies the bytes of `claim.json`. Asks no network and no clock.
+pub fn claim(bytes: &[u8], demands: &Demands) -> Result<Verified<ClaimPayload>, ClientError> {
+    statement(bytes, demands)
+}
+
+/// Whether these are the bytes of a claim, verified or not.
+pub fn is_claim(bytes: &[u8]) -> bool {
+    SignedStatement::<ClaimPayload>::parse_exact(bytes).is_ok()
+}
+
+fn statement<P: Statement>(bytes: &[u8], demands: &Demands) -> Result<Verified<P>, ClientError> {
+    let verified = SignedStatement::<P>::parse_exact(bytes)
         .map_err(ClientError::Report)?
         .verify(&demands.root, demands.pcrs(), &demands.deployment)
         .map_err(ClientError::Report)?;
-    if verified.payload().simulated != demands.simulated() {
+    if verified.payload().simulated() != demands.simulated() {
         return Err(ClientError::not_verified(
             "report",
             "the report's word on whether it is simulated is not that of its root",

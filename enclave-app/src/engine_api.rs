@@ -19,6 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use exchanges::{Market, ReadOnlyKey, Venue};
 use protocol::category::Category;
+use protocol::claim::{ClaimReply, ClaimRequest};
 use protocol::key_bundle::{Deployment, KeyBundle};
 use protocol::portfolio::PortfolioId;
 use protocol::session::{ErrorDetail, Identity, Permission};
@@ -68,6 +69,13 @@ pub trait Engine: Send + Sync + Debug {
 
     /// The bytes of `report.json`, signed, as of the last complete tick.
     async fn report(&self, session: &Session<Active>) -> Result<Vec<u8>, ReportRefusal>;
+
+    /// Judges a claim of the portfolio's owner and signs what came out, or says why not.
+    async fn claim(
+        &self,
+        session: &Session<Active>,
+        claim: &ClaimRequest,
+    ) -> Result<ClaimReply, ReportRefusal>;
 }
 
 /// What egress is built from, before the clock, the keys or the engine exist:

@@ -17,6 +17,7 @@
 mod attestation;
 mod authenticate;
 mod body;
+mod claim;
 pub mod error;
 pub mod firewall;
 mod health;
@@ -89,6 +90,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/session"),
     route("DELETE", "/v1/session"),
     route("GET", "/v1/session/report"),
+    Route { body: true, ..route("POST", "/v1/session/claim") },
 ];
 
 /// What the health listener serves, without TLS: nothing secret.
@@ -103,6 +105,7 @@ pub fn customers(front: &Front) -> Router {
         .route("/v1/sessions", post(sessions::open))
         .route("/v1/session", get(sessions::status).delete(sessions::end))
         .route("/v1/session/report", get(report::report))
+        .route("/v1/session/claim", post(claim::claim))
         .with_state(front.clone())
         .layer(middleware::from_fn_with_state(Doorkeeper::new(front, ROUTES), firewall::guard))
 }

@@ -35,6 +35,7 @@
 pub mod addresses;
 pub mod attest;
 pub mod boot;
+pub mod claim;
 pub mod clock;
 pub mod config;
 pub mod counters;

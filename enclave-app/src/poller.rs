@@ -43,6 +43,7 @@ use analytics::text::Name;
 use async_trait::async_trait;
 use exchanges::{Context, Price};
 use futures_util::future::{join_all, try_join_all};
+use protocol::claim::{ClaimReply, ClaimRequest};
 use protocol::portfolio::PortfolioId;
 use protocol::report_payload::{RateSource, SessionSpan};
 use protocol::time::UnixMillis;
@@ -55,8 +56,8 @@ use crate::engine_api::{
     OpenedAccount, ReportRefusal, StartRefusal,
 };
 use crate::portfolio::Portfolio;
-use crate::report;
 use crate::sessions::{Active, Session, Vault};
+use crate::{claim, report};
 use account::{Account, Hand, Lease, Round};
 use ask::{AskError, Desk};
 use market::{Markets, PublicData};
@@ -547,21 +548,42 @@ impl Engine for Poller {
     }
 
     async fn report(&self, session: &Session<Active>) -> Result<Vec<u8>, ReportRefusal> {
+        let cell = self.to_be_signed(session)?;
+        let payload = {
+            let span =
+                SessionSpan { started_at: session.started_at(), expires_at: session.expires_at() };
+            let simulated = self.parts.signer.simulated();
+            report::payload(&cell.portfolio(), span, self.parts.clock.now(), simulated)?
+        };
+        report::sign(&payload, self.parts.signer.as_ref()).await
+    }
+
+    async fn claim(
+        &self,
+        session: &Session<Active>,
+        claim: &ClaimRequest,
+    ) -> Result<ClaimReply, ReportRefusal> {
+        let cell = self.to_be_signed(session)?;
+        let simulated = self.parts.signer.simulated();
+        let judged = claim::judge(&mut cell.portfolio(), claim, self.parts.clock.now(), simulated)?;
+        Ok(match judged {
+            Ok(payload) => {
+                ClaimReply::Signed(report::sign(&payload, self.parts.signer.as_ref()).await?)
+            }
+            Err(refused) => ClaimReply::Refused(refused),
+        })
+    }
+}
+
+impl Poller {
+    /// The portfolio of a session, while the exchanges' clocks agree with ours.
+    fn to_be_signed(&self, session: &Session<Active>) -> Result<Arc<Cell>, ReportRefusal> {
         let cell = lock(&self.sessions)
             .get(&session.number())
             .map(|live| Arc::clone(&live.cell))
             .ok_or(ReportRefusal::NothingYet)?;
-        let payload = {
-            let portfolio = cell.portfolio();
-            let far = |venue| self.desk.clock_distance_ms(venue) > CLOCK_DISTANCE_MS_MAX;
-            if portfolio.venues().any(far) {
-                return Err(ReportRefusal::ClockDisagrees);
-            }
-            let span =
-                SessionSpan { started_at: session.started_at(), expires_at: session.expires_at() };
-            let simulated = self.parts.signer.simulated();
-            report::payload(&portfolio, span, self.parts.clock.now(), simulated)?
-        };
-        report::sign(&payload, self.parts.signer.as_ref()).await
+        let far = |venue| self.desk.clock_distance_ms(venue) > CLOCK_DISTANCE_MS_MAX;
+        let disagrees = cell.portfolio().venues().any(far);
+        if disagrees { Err(ReportRefusal::ClockDisagrees) } else { Ok(cell) }
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use analytics::event::{AccountEvent, SnapshotEvent};
 use analytics::text::Name;
-use analytics::{Config, Engine, Event, Fed, FeedError, ResultSet};
+use analytics::time::Day;
+use analytics::{Config, Engine, Event, Fed, FeedError, Figures, ResultSet};
 use protocol::portfolio::PortfolioKey;
 use protocol::report_payload::{RateSource, ReportAccount};
 use protocol::session::{End, Identity};
@@ -17,6 +18,7 @@ use protocol::time::UnixMillis;
 use rust_decimal::Decimal;
 use tracing::warn;
 
+use crate::claim::Asked;
 use crate::engine_api::AccountStatus;
 use crate::sessions::ActiveAccount;
 
@@ -36,6 +38,7 @@ pub struct Portfolio {
     sources: BTreeMap<String, RateSource>,
     /// The analytics have no room: no poll is complete any more.
     full: bool,
+    asked: Asked,
 }
 
 /// An account ever opened under the portfolio.
@@ -76,6 +79,7 @@ impl Portfolio {
             priced: BTreeSet::new(),
             sources: BTreeMap::new(),
             full: false,
+            asked: Asked::default(),
         })
     }
 
@@ -228,9 +232,24 @@ impl Portfolio {
 
     /// Everything that is known at `now`.
     pub fn result(&self, now: UnixMillis) -> Option<ResultSet> {
+        self.engine.result(self.as_of(now)?).ok()
+    }
+
+    fn as_of(&self, now: UnixMillis) -> Option<analytics::Timestamp> {
         let now = analytics::Timestamp::from_millis(now.0)?;
-        let as_of = self.engine.newest_delivery().map_or(now, |newest| newest.max(now));
-        self.engine.result(as_of).ok()
+        Some(self.engine.newest_delivery().map_or(now, |newest| newest.max(now)))
+    }
+
+    /// What claims are about, at `now`: of everything, or of whole days.
+    ///
+    /// The outer `None` is a bug of ours, the inner one a period that is not known from end to end.
+    pub fn figures(&self, days: Option<(Day, Day)>, now: UnixMillis) -> Option<Option<Figures>> {
+        self.engine.figures(days, self.as_of(now)?).ok()
+    }
+
+    /// The count of what claims asked.
+    pub const fn asked(&mut self) -> &mut Asked {
+        &mut self.asked
     }
 
     /// Every account ever opened.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::canonical::Json;
-use protocol::report::Prepared;
+use protocol::report::{Prepared, Statement};
 use protocol::report_payload::{Method, Period, ReportPayload, Schema, SessionSpan};
 use protocol::time::UnixMillis;
 use tracing::error;
@@ -12,7 +12,7 @@ use crate::engine_api::{Pae, ReportRefusal, Signer};
 use crate::portfolio::Portfolio;
 
 /// This release, as reports name it.
-const RELEASE: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
 /// Puts together what the portfolio is known to be at `now`.
 pub fn payload(
@@ -52,7 +52,10 @@ pub fn payload(
 }
 
 /// Attests and signs exactly what the payload says.
-pub async fn sign(payload: &ReportPayload, signer: &dyn Signer) -> Result<Vec<u8>, ReportRefusal> {
+pub async fn sign<P: Statement + Sync>(
+    payload: &P,
+    signer: &dyn Signer,
+) -> Result<Vec<u8>, ReportRefusal> {
     let prepared = Prepared::new(payload).map_err(|cause| {
         error!(%cause, "a report's payload is unsound");
         ReportRefusal::Internal

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use exchanges::{Context, Market, Query, ReadOnlyKey, Reply, Venue};
 use http_body_util::BodyExt;
+use protocol::claim::{ClaimRefused, ClaimReply, ClaimRequest};
 use protocol::encoding::to_hex;
 use protocol::envelope::{self, Ephemeral, SessionKeys};
 use protocol::key_bundle::Deployment;
@@ -149,6 +150,15 @@ impl Engine for FakeEngine {
 
     async fn report(&self, _: &Session<Active>) -> Result<Vec<u8>, ReportRefusal> {
         self.report.lock().unwrap().clone().ok_or(ReportRefusal::NothingYet)
+    }
+
+    async fn claim(
+        &self,
+        _: &Session<Active>,
+        _: &ClaimRequest,
+    ) -> Result<ClaimReply, ReportRefusal> {
+        let signed = self.report.lock().unwrap().clone();
+        Ok(signed.map_or(ClaimReply::Refused(ClaimRefused::NotCovered), ClaimReply::Signed))
     }
 }
 

@@ -26,6 +26,7 @@
 //! | [`key_bundle`] | the keys and the configuration that an attestation document vouches for |
 //! | [`measurements`] | the expected measurements of a release |
 //! | [`report`], [`report_payload`] | the signed report and what it says |
+//! | [`claim`] | a signed word on whether a metric keeps a bound |
 //!
 //! # Invariants
 //!
@@ -37,6 +38,7 @@
 pub mod attestation;
 pub mod canonical;
 pub mod category;
+pub mod claim;
 pub mod encoding;
 pub mod envelope;
 mod json;

@@ -39,6 +39,24 @@ pub const ERROR_BODY_LEN_MAX: usize = 4 * 1024;
 /// Largest body of a status, opening or ending reply, in bytes: 16 accounts.
 pub const STATUS_LEN_MAX: usize = 64 * 1024;
 
+/// Predicates of one claim: a return, a drawdown, and two more.
+pub const CLAIM_PREDICATES_MAX: usize = 4;
+
+/// Predicates that may be asked of a portfolio in one calendar month. A whole percent of a return
+/// between -100 % and +100 % takes eight questions to find; every one of them is in the next
+/// statement's count.
+pub const CLAIM_PREDICATES_PER_MONTH_MAX: u64 = 8;
+
+/// Largest body of a claim's request, in bytes: a signature, and four predicates in base64.
+pub const CLAIM_BODY_LEN_MAX: usize = 2 * 1024;
+
+/// No claim is signed over a period of which fewer polls than this share are complete.
+pub const CLAIM_COVERAGE_MIN: &str = "0.95";
+
+/// Length of every answer to a claim, in bytes, signed or refused: document, deployment and
+/// statement in base64 twice.
+pub const CLAIM_REPLY_LEN: usize = 128 * 1024;
+
 /// Deepest nesting of any JSON we read, in levels: the report's results need eight.
 pub const JSON_DEPTH_MAX: usize = 16;
 

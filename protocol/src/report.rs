@@ -23,6 +23,7 @@
 mod low_s;
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use ed25519_dalek::{Signature, Signer, SigningKey};
 use serde::{Deserialize, Serialize};
@@ -39,17 +40,51 @@ use crate::key_bundle::{Attested, Deployment, DeploymentRule, KeyBundle, KeyBund
 use crate::limits::{DEPLOYMENT_LEN_MAX, DOCUMENT_LEN_MAX, REPORT_LEN_MAX, REPORT_SKEW_MS_MAX};
 use crate::portfolio::strict_key;
 use crate::report_payload::{PayloadError, ReportPayload};
+use crate::time::UnixMillis;
 
 /// How an untagged COSE_Sign1 begins: an array of four.
 const COSE_ARRAY: u8 = 0x84;
 
-/// The DSSE payload type.
-pub const PAYLOAD_TYPE: &str = "application/vnd.performance-aggregator.report+json";
+/// What is signed: a payload with one encoding.
+pub trait Statement: Sized {
+    /// The DSSE payload type, so that no kind of statement passes for another.
+    const PAYLOAD_TYPE: &'static str;
 
-/// `report.json` as parsed. Nothing in it is verified.
+    /// Reads the exact bytes.
+    ///
+    /// # Errors
+    /// As [`PayloadError`] says.
+    fn parse_exact(bytes: &[u8]) -> Result<Self, PayloadError>;
+
+    /// Writes the exact bytes.
+    ///
+    /// # Errors
+    /// As [`PayloadError`] says: nothing is signed that would not be read.
+    fn encode(&self) -> Result<Vec<u8>, PayloadError>;
+
+    /// Whether a simulated security module vouches for it: then it proves nothing.
+    fn simulated(&self) -> bool;
+
+    /// When it was signed.
+    fn issued_at(&self) -> UnixMillis;
+}
+
+/// A report with its signature.
+pub type SignedReport = SignedStatement<ReportPayload>;
+
+/// A report that was verified.
+pub type VerifiedReport = Verified<ReportPayload>;
+
+/// A signed statement as parsed. Nothing in it is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedStatement<P> {
+    parts: Parts,
+    kind: PhantomData<fn() -> P>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SignedReport {
+struct Parts {
     v: Version1,
     #[serde(with = "b64")]
     attestation: Vec<u8>,
@@ -76,12 +111,12 @@ struct DsseSignature {
     sig: [u8; 64],
 }
 
-/// A report that was verified, with what vouches for it.
+/// A statement that was verified, with what vouches for it.
 ///
-/// No public constructor but [`SignedReport::verify`].
+/// No public constructor but [`SignedStatement::verify`].
 #[derive(Debug)]
-pub struct VerifiedReport {
-    payload: ReportPayload,
+pub struct Verified<P> {
+    payload: P,
     attestation: HistoricalAttestation,
     deployment: Deployment,
 }
@@ -93,8 +128,8 @@ pub enum ReportError {
     /// Not the one encoding of a report.
     #[error("the report is not canonical")]
     Canonical(#[source] CanonicalError),
-    /// Not the payload type of a report.
-    #[error("the payload is not a report's")]
+    /// Not the payload type of this kind of statement.
+    #[error("the payload is of another kind")]
     PayloadType,
     /// The document has a tag, or the larger of its two signatures: another encoding of it.
     #[error("the attestation document is not in its one form")]
@@ -160,6 +195,7 @@ impl fmt::Debug for ReportSigningKey {
 /// A payload ready to be attested and signed.
 #[derive(Debug)]
 pub struct Prepared {
+    payload_type: &'static str,
     payload: Vec<u8>,
     pae: Vec<u8>,
     nonce: [u8; 32],
@@ -170,11 +206,11 @@ impl Prepared {
     ///
     /// # Errors
     /// If the payload is unsound or too long.
-    pub fn new(payload: &ReportPayload) -> Result<Self, PayloadError> {
+    pub fn new<P: Statement>(payload: &P) -> Result<Self, PayloadError> {
         let payload = payload.encode()?;
-        let pae = pae(PAYLOAD_TYPE, &payload);
+        let pae = pae(P::PAYLOAD_TYPE, &payload);
         let nonce = Sha256::digest(&pae).into();
-        Ok(Self { payload, pae, nonce })
+        Ok(Self { payload_type: P::PAYLOAD_TYPE, payload, pae, nonce })
     }
 
     /// The nonce to ask an attestation document of purpose `report` for.
@@ -218,36 +254,36 @@ impl Prepared {
         key_bundle: KeyBundle,
     ) -> Result<Vec<u8>, ReportError> {
         low_s::normalize(&mut document);
-        let report = SignedReport {
+        let parts = Parts {
             v: Version1,
             attestation: document,
             dsse: Dsse {
                 payload: self.payload,
-                payload_type: PAYLOAD_TYPE.to_owned(),
+                payload_type: self.payload_type.to_owned(),
                 signatures: [DsseSignature { sig }],
             },
             key_bundle,
             log: (),
         };
-        report.check_form()?;
-        canonical::encode(&report).map_err(ReportError::Canonical)
+        parts.check_form()?;
+        canonical::encode(&parts).map_err(ReportError::Canonical)
     }
 }
 
-impl SignedReport {
-    /// Reads the exact bytes of `report.json`.
+impl<P: Statement> SignedStatement<P> {
+    /// Reads the exact bytes of a file such as `report.json`.
     ///
     /// # Errors
     /// [`Canonical`](ReportError::Canonical) unless they are the one encoding of what they say,
-    /// [`PayloadType`](ReportError::PayloadType) for another DSSE payload.
+    /// [`PayloadType`](ReportError::PayloadType) for another kind of statement.
     pub fn parse_exact(bytes: &[u8]) -> Result<Self, ReportError> {
-        let read: Self =
+        let parts: Parts =
             canonical::parse_exact(bytes, REPORT_LEN_MAX).map_err(ReportError::Canonical)?;
-        if read.dsse.payload_type != PAYLOAD_TYPE {
+        if parts.dsse.payload_type != P::PAYLOAD_TYPE {
             return Err(ReportError::PayloadType);
         }
-        read.check_form()?;
-        Ok(read)
+        parts.check_form()?;
+        Ok(Self { parts, kind: PhantomData })
     }
 
     /// Verifies everything, at the document's own time, with no clock and no network:
@@ -266,46 +302,49 @@ impl SignedReport {
         root: &Root,
         pcrs: ExpectedPcrs<'_>,
         rule: &DeploymentRule,
-    ) -> Result<VerifiedReport, ReportError> {
+    ) -> Result<Verified<P>, ReportError> {
+        let parts = &self.parts;
         let pae = self.pae();
         let nonce: [u8; 32] = Sha256::digest(&pae).into();
-        let policy = HistoricalPolicy::new(root, pcrs, &self.key_bundle.deployment, &nonce);
-        let attestation = attestation::verify_historical(&self.attestation, &policy)
+        let policy = HistoricalPolicy::new(root, pcrs, &parts.key_bundle.deployment, &nonce);
+        let attestation = attestation::verify_historical(&parts.attestation, &policy)
             .map_err(ReportError::Document)?; // 1
-        let deployment = self
+        let deployment = parts
             .key_bundle
             .verify(&Attested::from(&attestation), rule)
             .map_err(ReportError::KeyBundle)?; // 2
-        let [DsseSignature { sig }] = &self.dsse.signatures;
+        let [DsseSignature { sig }] = &parts.dsse.signatures;
         strict_key(&attestation.user_data().ed25519)
             .and_then(|key| key.verify_strict(&pae, &Signature::from_bytes(sig)).ok())
             .ok_or(ReportError::Signature)?; // 3
-        let payload =
-            ReportPayload::parse_exact(&self.dsse.payload).map_err(ReportError::Payload)?; // 4
-        if payload.simulated == (*root == Root::AWS) {
+        let payload = P::parse_exact(&parts.dsse.payload).map_err(ReportError::Payload)?; // 4
+        if payload.simulated() == (*root == Root::AWS) {
             return Err(ReportError::Simulated);
         }
-        if payload.issued_at.distance_ms(attestation.timestamp()) > REPORT_SKEW_MS_MAX {
+        if payload.issued_at().distance_ms(attestation.timestamp()) > REPORT_SKEW_MS_MAX {
             return Err(ReportError::IssuedAt); // 5
         }
-        Ok(VerifiedReport { payload, attestation, deployment })
+        Ok(Verified { payload, attestation, deployment })
     }
 
     /// The attestation document.
     pub fn document(&self) -> &[u8] {
-        &self.attestation
+        &self.parts.attestation
     }
 
     /// What the document is to vouch for.
     pub const fn key_bundle(&self) -> &KeyBundle {
-        &self.key_bundle
+        &self.parts.key_bundle
     }
 
     /// The bytes that are signed.
     pub fn pae(&self) -> Vec<u8> {
-        pae(&self.dsse.payload_type, &self.dsse.payload)
+        let dsse = &self.parts.dsse;
+        pae(&dsse.payload_type, &dsse.payload)
     }
+}
 
+impl Parts {
     /// Sizes, and the form of the document that its signature does not cover: no COSE tag, and of
     /// `s` and `n - s`, which both verify, the smaller.
     fn check_form(&self) -> Result<(), ReportError> {
@@ -322,9 +361,9 @@ impl SignedReport {
     }
 }
 
-impl VerifiedReport {
-    /// What the report says.
-    pub const fn payload(&self) -> &ReportPayload {
+impl<P> Verified<P> {
+    /// What the statement says.
+    pub const fn payload(&self) -> &P {
         &self.payload
     }
 

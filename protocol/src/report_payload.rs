@@ -14,6 +14,7 @@ use crate::limits::{
     TEXT_LEN_MAX,
 };
 use crate::portfolio::{PortfolioId, PortfolioKey};
+use crate::report::Statement;
 use crate::session::{End, Identity, is_asset, is_text};
 use crate::time::{UnixMillis, rfc3339, rfc3339_option};
 
@@ -138,23 +139,17 @@ pub enum PayloadError {
     Unsound(&'static str),
 }
 
-impl ReportPayload {
-    /// Reads the exact bytes.
-    ///
-    /// # Errors
-    /// As [`PayloadError`] says.
-    pub fn parse_exact(bytes: &[u8]) -> Result<Self, PayloadError> {
+impl Statement for ReportPayload {
+    const PAYLOAD_TYPE: &'static str = "application/vnd.performance-aggregator.report+json";
+
+    fn parse_exact(bytes: &[u8]) -> Result<Self, PayloadError> {
         let read: Self = canonical::parse_exact(bytes, REPORT_PAYLOAD_LEN_MAX)
             .map_err(PayloadError::Canonical)?;
         read.check()?;
         Ok(read)
     }
 
-    /// Writes the exact bytes.
-    ///
-    /// # Errors
-    /// As [`PayloadError`] says: nothing is signed that would not be read.
-    pub fn encode(&self) -> Result<Vec<u8>, PayloadError> {
+    fn encode(&self) -> Result<Vec<u8>, PayloadError> {
         self.check()?;
         let bytes = canonical::encode(self).map_err(PayloadError::Canonical)?;
         if bytes.len() > REPORT_PAYLOAD_LEN_MAX {
@@ -163,6 +158,16 @@ impl ReportPayload {
         Ok(bytes)
     }
 
+    fn simulated(&self) -> bool {
+        self.simulated
+    }
+
+    fn issued_at(&self) -> UnixMillis {
+        self.issued_at
+    }
+}
+
+impl ReportPayload {
     fn check(&self) -> Result<(), PayloadError> {
         let sound = |field: &'static str, holds: bool| {
             if holds { Ok(()) } else { Err(PayloadError::Unsound(field)) }

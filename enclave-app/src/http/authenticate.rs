@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method, Uri};
 use protocol::request_auth::{
     self, HEADER_MAC, HEADER_NONCE, HEADER_SESSION, HEADER_TIMESTAMP, RequestAuth,
 };
@@ -25,13 +25,22 @@ pub(super) struct Authentic {
 
 /// Authenticates a request that has no body; the firewall saw to that.
 pub(super) fn authenticate(front: &Front, request: &Request) -> Result<Authentic, Refusal> {
-    let auth = parse(request.headers()).ok_or(Refusal::Unauthorized)?;
-    let target = request.uri().path_and_query().ok_or(Refusal::Unauthorized)?;
-    let signed = request_auth::Request {
-        method: request.method().as_str(),
-        path_and_query: target.as_str(),
-        body: &[],
-    };
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    authenticate_parts(front, method, uri, headers, &[])
+}
+
+/// Authenticates a request whose body was read.
+pub(super) fn authenticate_parts(
+    front: &Front,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Authentic, Refusal> {
+    let auth = parse(headers).ok_or(Refusal::Unauthorized)?;
+    let target = uri.path_and_query().ok_or(Refusal::Unauthorized)?;
+    let signed =
+        request_auth::Request { method: method.as_str(), path_and_query: target.as_str(), body };
     match front.custody.admit(&auth, &signed) {
         Ok(live) => Ok(Authentic { live, nonce: auth.nonce }),
         Err(NotAdmitted::Unauthorized) => Err(Refusal::Unauthorized),

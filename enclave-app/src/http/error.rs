@@ -12,7 +12,7 @@ use protocol::session::{ErrorBody, ErrorDetail};
 
 use crate::engine_api::ReportRefusal;
 use crate::nsm::NsmError;
-use crate::sessions::custody::OpenRefusal;
+use crate::sessions::custody::{ClaimUnread, OpenRefusal};
 
 /// Why a request got no other answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub enum Refusal {
     Document(NsmError),
     Open(OpenRefusal),
     Report(ReportRefusal),
+    Claim(ClaimUnread),
     Internal,
 }
 
@@ -60,6 +61,7 @@ impl Refusal {
             Self::Unauthorized => Category::Unauthorized,
             Self::Open(why) => why.category(),
             Self::Report(why) => why.category(),
+            Self::Claim(why) => why.category(),
             Self::Internal => Category::Internal,
         }
     }
@@ -83,6 +85,7 @@ impl Refusal {
             | Self::Document(_)
             | Self::Open(_)
             | Self::Report(_)
+            | Self::Claim(_)
             | Self::Internal => status_of(self.category()),
         }
     }
@@ -110,6 +113,7 @@ impl Refusal {
             Self::Document(_) => "the security module gave no document".into(),
             Self::Open(why) => why.to_string(),
             Self::Report(why) => why.to_string(),
+            Self::Claim(why) => why.to_string(),
             Self::Internal => "internal error".into(),
         }
     }
@@ -133,6 +137,7 @@ impl Refusal {
             | Self::Unauthorized
             | Self::Document(_)
             | Self::Report(_)
+            | Self::Claim(_)
             | Self::Internal => None,
         }
     }

@@ -89,7 +89,7 @@ impl Doorkeeper {
             return Err(Refusal::NoSuchRoute);
         }
         same_path.find(|route| route.method == method.as_str()).ok_or(Refusal::Method(match path {
-            "/v1/sessions" => "POST",
+            "/v1/sessions" | "/v1/session/claim" => "POST",
             "/v1/session" => "GET, DELETE",
             _ => "GET",
         }))

@@ -4,8 +4,10 @@
 //! checks that later requests come from them. It belongs to a session, or to a
 //! refusal of one: whatever follows an opened envelope is sealed.
 
+use protocol::claim::{ClaimError, ClaimRequest};
 use protocol::envelope::SessionKeys;
 use protocol::keys::KeyId;
+use protocol::portfolio::PortfolioKey;
 use protocol::reply::{self, ReplyContext};
 use protocol::request_auth::{Request, RequestAuth};
 
@@ -45,6 +47,11 @@ impl Channel {
         reply::seal(&self.keys.reply, &context, nonce, plaintext)
             .map(|sealed| sealed.to_json())
             .map_err(|_| NotSealed)
+    }
+
+    /// Reads a claim that `key` signed for this session.
+    pub fn read_claim(&self, body: &[u8], key: &PortfolioKey) -> Result<ClaimRequest, ClaimError> {
+        ClaimRequest::verify(body, key, &self.key_id, &self.ephemeral_pub)
     }
 
     /// Whether `auth` was made for `request` with this channel's key.

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use protocol::category::Category;
+use protocol::claim::{ClaimError, ClaimRequest};
 use protocol::envelope::{self, Envelope, EnvelopeError};
 use protocol::key_bundle::Deployment;
 use protocol::limits::{ATTESTED_AGE_MS_MAX, ATTESTED_AHEAD_MS_MAX};
@@ -87,10 +88,8 @@ pub enum OpenRefusal {
     Envelope(#[from] EnvelopeError),
     #[error(transparent)]
     Message(#[from] OpenError),
-    #[error("the attestation is too old; attest again")]
-    Stale,
-    #[error("the attestation lies in the future")]
-    FromFuture,
+    #[error(transparent)]
+    NotFresh(#[from] AttestedWhen),
     #[error(transparent)]
     NoPlace(#[from] NoPlace),
     #[error("this envelope was used before; seal a new one")]
@@ -111,13 +110,51 @@ pub enum OpenRefusal {
     Internal,
 }
 
+/// Why a claim was not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimUnread {
+    #[error(transparent)]
+    Message(#[from] ClaimError),
+    #[error(transparent)]
+    NotFresh(#[from] AttestedWhen),
+}
+
+impl ClaimUnread {
+    /// Who must act.
+    pub const fn category(self) -> Category {
+        match self {
+            Self::Message(error) => error.category(),
+            Self::NotFresh(_) => Category::Unauthorized,
+        }
+    }
+}
+
+/// The attestation that a customer verified is not of now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttestedWhen {
+    #[error("the attestation is too old; attest again")]
+    LongAgo,
+    #[error("the attestation lies in the future")]
+    InFuture,
+}
+
+fn check_attested_at(attested_at: UnixMillis, now: UnixMillis) -> Result<(), AttestedWhen> {
+    if now.0.saturating_sub(attested_at.0) > ATTESTED_AGE_MS_MAX {
+        Err(AttestedWhen::LongAgo)
+    } else if attested_at.0.saturating_sub(now.0) > ATTESTED_AHEAD_MS_MAX {
+        Err(AttestedWhen::InFuture)
+    } else {
+        Ok(())
+    }
+}
+
 impl OpenRefusal {
     /// Who must act.
     pub const fn category(&self) -> Category {
         match self {
             Self::Envelope(error) => error.category(),
             Self::Message(error) => error.category(),
-            Self::Stale | Self::FromFuture => Category::Unauthorized,
+            Self::NotFresh(_) => Category::Unauthorized,
             Self::NoPlace(NoPlace::Full) | Self::NoMemory | Self::TooSlow => Category::Unavailable,
             Self::NoPlace(NoPlace::PortfolioFull | NoPlace::AccountFull)
             | Self::TooManyEnvelopes => Category::Throttled,
@@ -137,8 +174,7 @@ impl OpenRefusal {
             Self::Account(refusal) => refusal.detail(),
             Self::Envelope(_)
             | Self::Message(_)
-            | Self::Stale
-            | Self::FromFuture
+            | Self::NotFresh(_)
             | Self::NoPlace(_)
             | Self::Replayed
             | Self::TooManyEnvelopes
@@ -293,13 +329,7 @@ impl Custody {
     ) -> Result<(super::table::Place, Session<super::Active>), OpenRefusal> {
         // 5
         let now = self.clock.now();
-        let attested_at = request.get().attested_at;
-        if now.0.saturating_sub(attested_at.0) > ATTESTED_AGE_MS_MAX {
-            return Err(OpenRefusal::Stale);
-        }
-        if attested_at.0.saturating_sub(now.0) > ATTESTED_AHEAD_MS_MAX {
-            return Err(OpenRefusal::FromFuture);
-        }
+        check_attested_at(request.get().attested_at, now)?;
         // 6: who asks for what is not served takes no room in the record.
         let open = request.get();
         let served = |venue: &str| self.deployment.serves(venue);
@@ -352,6 +382,13 @@ impl Custody {
             NotFresh::Full => NotAdmitted::Throttled,
         })?;
         Ok(live)
+    }
+
+    /// Reads a claim that the portfolio's owner signed for this session, lately.
+    pub fn read_claim(&self, live: &Live, body: &[u8]) -> Result<ClaimRequest, ClaimUnread> {
+        let claim = live.channel.read_claim(body, live.session.portfolio_key())?;
+        check_attested_at(claim.attested_at, self.clock.now())?;
+        Ok(claim)
     }
 
     /// Ends a session because its owner asked. `false` if it has just ended.

@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod canary;
+mod claim;
 mod faults;
 mod flow;
 mod ownership;
