@@ -77,6 +77,7 @@ impl Timestamp {
     }
 
     /// The midnight that its calendar month begins with.
+    #[must_use]
     pub const fn month_start(self) -> Self {
         let (year, month, _) = civil_from_days(self.0.div_euclid(DAY));
         Self(days_from_civil(year, month, 1).saturating_mul(DAY))
