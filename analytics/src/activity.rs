@@ -1,24 +1,62 @@
 //! Trades, volume, fees and income, in total and by UTC calendar.
 //!
 //! Each fill is worth its notional at its own time, whenever it arrives. What
-//! has no rate is listed in its own currency, and is not zero.
+//! has no rate is listed in its own currency, and is not zero. Fills are taken
+//! in order of time, so of each calendar only the newest bucket can change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use rust_decimal::Decimal;
 
 use crate::book::Rates;
-use crate::decimal::{Checked, Money, Native, Ratio, add_to, bounded, div, mul, sub};
-use crate::event::{IncomeKind, Market};
-use crate::flow::Entry;
-use crate::ledger::Ledger;
-use crate::names::AssetId;
-use crate::record::{self, Fill, Stamp};
+use crate::config::Config;
+use crate::decimal::{Checked, Money, Ratio, add_to, bounded, div, mul, sub};
+use crate::digest::Spread;
+use crate::event::IncomeKind;
+use crate::flow::{Entry, days, natives};
+use crate::names::{AssetKind, Names};
+use crate::pack::{Digest, Pack, Reader, Unpacked, Unsealable, packed};
+use crate::record::{self, Did, Fill, Valued};
 use crate::result::{Activity, Bucket, Buckets, Fees, Income};
-use crate::returns::count;
-use crate::scope::Scoped;
+use crate::returns::Worth as At;
 use crate::time::Timestamp;
-use crate::valuation::{Quantities, Valuation};
+use crate::valuation::Quantities;
+
+/// When each order was last filled, for as long as an event may be late: one
+/// that goes on after that counts again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Orders(HashMap<u64, Timestamp, Spread>);
+
+impl Orders {
+    /// Whether a fill is the first of its order; `earlier` are those before
+    /// what `self` has.
+    pub(crate) fn begins(&mut self, earlier: &Self, fill: &Fill, config: &Config) -> bool {
+        let (at, order) = (fill.stamp.at, fill.order.0);
+        let before = self.0.insert(order, at).or_else(|| earlier.0.get(&order).copied());
+        let known = at.minus_seconds(config.late_horizon_s.into());
+        before.is_none_or(|last| last < known)
+    }
+
+    /// Takes in what came later, up to `at`, and forgets what can be.
+    pub(crate) fn extend(&mut self, later: Self, at: Timestamp, config: &Config) {
+        self.0.extend(later.0);
+        let known = at.minus_seconds(config.late_horizon_s.into());
+        self.0.retain(|_, last| *last >= known);
+    }
+}
+
+impl Pack for Orders {
+    fn pack(&self, to: &mut Vec<u8>) {
+        let sorted: BTreeMap<Digest, Timestamp> =
+            self.0.iter().map(|(order, last)| (Digest(*order), *last)).collect();
+        sorted.pack(to);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Unpacked<Self> {
+        let sorted: BTreeMap<Digest, Timestamp> = Pack::unpack(from)?;
+        Ok(Self(sorted.into_iter().map(|(order, last)| (order.0, last)).collect()))
+    }
+}
 
 /// What one fill is worth in base currency.
 #[derive(Debug)]
@@ -32,77 +70,150 @@ pub(crate) struct Worth {
     pub(crate) fee: Option<Decimal>,
 }
 
-/// One worth for each of `fills`.
-pub(crate) fn worths(fills: &[Scoped<'_, Fill>], rates: Rates<'_>) -> Vec<Worth> {
-    fills.iter().map(|fill| worth(fill.record, rates)).collect()
-}
-
-fn worth(fill: &Fill, rates: Rates<'_>) -> Worth {
-    let at = fill.stamp.at;
-    let value = |asset, amount| {
-        rates.rate(asset, at).and_then(|rate| rate.of(amount).and_then(bounded).ok())
-    };
-    let volume = value(fill.quote, fill.notional);
-    let swap = volume.or_else(|| value(fill.base, mul(fill.qty, fill.contract_size).ok()?));
-    let fee = fill.fee.and_then(|(asset, amount)| {
-        if asset == fill.base && asset != fill.quote && fill.market != Market::Futures {
-            value(fill.quote, mul(amount, fill.price).ok()?)
-        } else {
-            value(asset, amount)
-        }
-    });
-    Worth { volume, swap, fee }
+impl Worth {
+    pub(crate) fn of(fill: &Fill, rates: Rates<'_>) -> Self {
+        let at = fill.stamp.at;
+        let quote = rates.rate(fill.quote, at);
+        let value = |rate: Option<crate::book::Rate>, amount| {
+            rate.and_then(|rate| rate.of(amount).and_then(bounded).ok())
+        };
+        let volume = value(quote, fill.notional);
+        let swap = volume.or_else(|| match fill.did {
+            Did::Swap { base, bought } => value(rates.rate(base, at), bought.abs()),
+            Did::Trade { .. } => None,
+        });
+        let fee = fill.fee.and_then(|fee| match fee.valued {
+            Valued::ByAsset if fee.asset == fill.quote => value(quote, fee.amount),
+            Valued::ByAsset => value(rates.rate(fee.asset, at), fee.amount),
+            Valued::ByQuote(amount) => value(quote, amount),
+            Valued::No => None,
+        });
+        Self { volume, swap, fee }
+    }
 }
 
 /// Totals over all fills that count.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Totals {
     trades: u64,
-    orders: BTreeSet<u64>,
+    orders: u64,
     volume: Decimal,
     paid: Decimal,
     rebates: Decimal,
     fees_by_asset: Quantities,
     unconverted_volume: Quantities,
     unconverted_fees: Quantities,
-    hour: Calendar,
-    day: Calendar,
-    week: Calendar,
-    month: Calendar,
+    /// Value times days.
+    area: Decimal,
+    open: Open,
 }
 
-type Calendar = BTreeMap<Timestamp, Slot>;
+packed!(Totals {
+    trades,
+    orders,
+    volume,
+    paid,
+    rebates,
+    fees_by_asset,
+    unconverted_volume,
+    unconverted_fees,
+    area,
+    open,
+});
 
-#[derive(Debug, Default)]
-struct Slot {
+/// The newest bucket of each calendar.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Open {
+    hour: Option<Slot>,
+    day: Option<Slot>,
+    week: Option<Slot>,
+    month: Option<Slot>,
+}
+
+packed!(Open { hour, day, week, month });
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Slot {
+    start: Timestamp,
     volume: Decimal,
     trades: u64,
     fees: Decimal,
 }
 
-impl Totals {
-    pub(crate) fn of(fills: &[Scoped<'_, Fill>], worths: &[Worth]) -> Checked<Self> {
-        let mut totals = Self::default();
-        for (fill, worth) in fills.iter().map(|fill| fill.record).zip(worths) {
-            totals.add(fill, worth)?;
-        }
-        Ok(totals)
+/// Buckets that are full, in order of time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Calendar {
+    hour: Vec<Slot>,
+    day: Vec<Slot>,
+    week: Vec<Slot>,
+    month: Vec<Slot>,
+}
+
+packed!(Calendar { hour, day, week, month });
+
+impl Pack for Slot {
+    /// At most 40 bytes: every start is a full hour.
+    fn pack(&self, to: &mut Vec<u8>) {
+        let hours = self.start.as_micros() / HOUR_MICROS;
+        u32::try_from(hours).unwrap_or(u32::MAX).pack(to);
+        self.volume.pack(to);
+        self.trades.pack(to);
+        self.fees.pack(to);
     }
 
-    fn add(&mut self, fill: &Fill, worth: &Worth) -> Checked<()> {
+    fn unpack(from: &mut Reader<'_>) -> Unpacked<Self> {
+        let hours = i64::from(u32::unpack(from)?);
+        let start = Timestamp::from_micros(hours.saturating_mul(HOUR_MICROS));
+        if start > crate::limits::TIME_MAX {
+            return Err(Unsealable);
+        }
+        let (volume, trades, fees) = Pack::unpack(from)?;
+        Ok(Self { start, volume, trades, fees })
+    }
+}
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+impl Calendar {
+    /// Appends what is newer.
+    pub(crate) fn append(&mut self, mut newer: Self) {
+        self.hour.append(&mut newer.hour);
+        self.day.append(&mut newer.day);
+        self.week.append(&mut newer.week);
+        self.month.append(&mut newer.month);
+    }
+
+    /// Bytes of the hours, which are paged, in a sealed state.
+    pub(crate) fn hours(&self) -> &Vec<Slot> {
+        &self.hour
+    }
+}
+
+impl Totals {
+    /// Takes one more fill in; buckets that are full go to `over`.
+    pub(crate) fn add(
+        &mut self,
+        fill: &Fill,
+        worth: &Worth,
+        begins_order: bool,
+        over: &mut Calendar,
+    ) -> Checked<()> {
+        let at = fill.stamp.at;
         self.trades += 1;
-        self.orders.insert(fill.order);
+        self.orders += u64::from(begins_order);
         let volume = worth.volume.unwrap_or_default();
         if worth.volume.is_none() {
             add_to(self.unconverted_volume.entry(fill.quote).or_default(), fill.notional)?;
         }
         add_to(&mut self.volume, volume)?;
         let mut fee_value = Decimal::ZERO;
-        if let Some((asset, amount)) = fill.fee {
-            add_to(self.fees_by_asset.entry(asset).or_default(), amount)?;
+        if let Some(fee) = fill.fee {
+            add_to(self.fees_by_asset.entry(fee.asset).or_default(), fee.amount)?;
             match worth.fee {
                 Some(value) => fee_value = value,
-                None => add_to(self.unconverted_fees.entry(asset).or_default(), amount)?,
+                None => {
+                    add_to(self.unconverted_fees.entry(fee.asset).or_default(), fee.amount)?;
+                }
             }
         }
         if fee_value.is_sign_negative() {
@@ -110,14 +221,17 @@ impl Totals {
         } else {
             add_to(&mut self.paid, fee_value)?;
         }
-        let at = fill.stamp.at;
-        for (calendar, start) in [
-            (&mut self.hour, at.hour_start()),
-            (&mut self.day, at.day_start()),
-            (&mut self.week, at.week_start()),
-            (&mut self.month, at.month_start()),
+        for (open, ended, start) in [
+            (&mut self.open.hour, &mut over.hour, at.hour_start()),
+            (&mut self.open.day, &mut over.day, at.day_start()),
+            (&mut self.open.week, &mut over.week, at.week_start()),
+            (&mut self.open.month, &mut over.month, at.month_start()),
         ] {
-            let slot = calendar.entry(start).or_default();
+            let new = Slot { start, volume: Decimal::ZERO, trades: 0, fees: Decimal::ZERO };
+            let slot = open.get_or_insert(new);
+            if slot.start != start {
+                ended.push(std::mem::replace(slot, new));
+            }
             slot.trades += 1;
             add_to(&mut slot.volume, volume)?;
             add_to(&mut slot.fees, fee_value)?;
@@ -125,31 +239,47 @@ impl Totals {
         Ok(())
     }
 
-    pub(crate) fn activity(&self, valuation: &Valuation<'_>, ledger: &Ledger) -> Checked<Activity> {
+    /// The value of a tick lasts until the next.
+    pub(crate) fn last_until(&mut self, start: At, end: At) -> Checked<()> {
+        let length = days(end.at.micros_since(start.at))?;
+        add_to(&mut self.area, mul(start.value, length)?)
+    }
+
+    pub(crate) fn activity(
+        &self,
+        period: Option<(At, At)>,
+        full: [&Calendar; 2],
+        assets: &Names<AssetKind>,
+    ) -> Checked<Activity> {
         let average =
             (self.trades > 0).then(|| div(self.volume, self.trades.into())).transpose()?;
-        let mean = mean_value(valuation)?.filter(|mean| *mean > Decimal::ZERO);
-        let turnover = match mean {
-            Some(mean) => Some(div(self.volume, mul(mean, Decimal::TWO)?)?),
-            None => None,
+        let mut turnover = None;
+        if let Some((first, last)) = period.filter(|(first, last)| first.at < last.at) {
+            let mean = div(self.area, days(last.at.micros_since(first.at))?)?;
+            if mean > Decimal::ZERO {
+                turnover = Some(div(self.volume, mul(mean, Decimal::TWO)?)?);
+            }
+        }
+        let buckets = |of: fn(&Calendar) -> &Vec<Slot>, open: &Option<Slot>| {
+            full.into_iter().flat_map(of).chain(open).map(Slot::bucket).collect()
         };
         Ok(Activity {
             trades: self.trades,
-            orders: count(self.orders.len()),
+            orders: self.orders,
             volume: Money::new(self.volume),
             average_trade: average.map(Money::new),
             turnover: turnover.map(Ratio::new),
             buckets: Buckets {
-                hour: buckets(&self.hour),
-                day: buckets(&self.day),
-                week: buckets(&self.week),
-                month: buckets(&self.month),
+                hour: buckets(|all| &all.hour, &self.open.hour),
+                day: buckets(|all| &all.day, &self.open.day),
+                week: buckets(|all| &all.week, &self.open.week),
+                month: buckets(|all| &all.month, &self.open.month),
             },
-            unconverted: natives(&self.unconverted_volume, ledger),
+            unconverted: natives(&self.unconverted_volume, assets),
         })
     }
 
-    pub(crate) fn fees(&self, ledger: &Ledger) -> Checked<Fees> {
+    pub(crate) fn fees(&self, assets: &Names<AssetKind>) -> Checked<Fees> {
         let net = sub(self.paid, self.rebates)?;
         let rate = if self.volume.is_zero() {
             None
@@ -160,83 +290,53 @@ impl Totals {
             net: Money::new(net),
             paid: Money::new(self.paid),
             rebates: Money::new(self.rebates),
-            by_asset: natives(&self.fees_by_asset, ledger),
+            by_asset: natives(&self.fees_by_asset, assets),
             rate_bps: rate.map(Ratio::new),
-            unconverted: natives(&self.unconverted_fees, ledger),
+            unconverted: natives(&self.unconverted_fees, assets),
         })
     }
 }
 
-fn buckets(calendar: &Calendar) -> Vec<Bucket> {
-    let bucket = |(start, slot): (&Timestamp, &Slot)| Bucket {
-        start: *start,
-        volume: Money::new(slot.volume),
-        trades: slot.trades,
-        fees: Money::new(slot.fees),
-    };
-    calendar.iter().map(bucket).collect()
-}
-
-pub(crate) fn natives(sums: &Quantities, ledger: &Ledger) -> BTreeMap<String, Native> {
-    let native = |(asset, sum): (&AssetId, &Decimal)| {
-        (ledger.assets.name(*asset).to_owned(), Native::new(*sum))
-    };
-    sums.iter().map(native).collect()
-}
-
-/// Value over time: that of each tick lasts until the next.
-fn mean_value(valuation: &Valuation<'_>) -> Checked<Option<Decimal>> {
-    let Some((start, end)) = valuation.period().filter(|(start, end)| start < end) else {
-        return Ok(None);
-    };
-    let mut area = Decimal::ZERO;
-    for pair in valuation.ticks.windows(2) {
-        let [now, next] = pair else { continue };
-        add_to(&mut area, mul(now.value, days(next.at.micros_since(now.at)))?)?;
+impl Slot {
+    fn bucket(&self) -> Bucket {
+        Bucket {
+            start: self.start,
+            volume: Money::new(self.volume),
+            trades: self.trades,
+            fees: Money::new(self.fees),
+        }
     }
-    div(area, days(end.micros_since(start))).map(Some)
-}
-
-/// In days, so that the sum of values times lengths stays in range.
-fn days(micros: i64) -> Decimal {
-    crate::reconcile::seconds(micros) / Decimal::from(86_400)
 }
 
 /// Income in base currency.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Incomes {
     by_kind: BTreeMap<IncomeKind, Decimal>,
     unconverted: Quantities,
-    /// What profit takes into account.
-    pub(crate) valued: Vec<(Stamp, Entry)>,
 }
 
+packed!(Incomes { by_kind, unconverted });
+
 impl Incomes {
-    pub(crate) fn of(incomes: &[Scoped<'_, record::Income>], rates: Rates<'_>) -> Checked<Self> {
-        let mut all = Self::default();
-        for income in incomes {
-            let record::Income { stamp, kind, asset, amount, .. } = *income.record;
-            let rate = rates.rate(asset, stamp.at);
-            let value = rate.and_then(|rate| rate.of(amount).and_then(bounded).ok());
-            match value {
-                Some(value) => add_to(all.by_kind.entry(kind).or_default(), value)?,
-                None => add_to(all.unconverted.entry(asset).or_default(), amount)?,
-            }
-            if income.valued {
-                let value = value.unwrap_or_default();
-                all.valued.push((stamp, Entry { asset, quantity: amount, value }));
-            }
+    /// Takes one more in, and returns what profit takes of it.
+    pub(crate) fn add(&mut self, income: &record::Income, rates: Rates<'_>) -> Checked<Entry> {
+        let record::Income { stamp, kind, asset, amount, .. } = *income;
+        let rate = rates.rate(asset, stamp.at);
+        let value = rate.and_then(|rate| rate.of(amount).and_then(bounded).ok());
+        match value {
+            Some(value) => add_to(self.by_kind.entry(kind).or_default(), value)?,
+            None => add_to(self.unconverted.entry(asset).or_default(), amount)?,
         }
-        Ok(all)
+        Ok(Entry { asset, quantity: amount, value: value.unwrap_or_default() })
     }
 
-    pub(crate) fn section(&self, ledger: &Ledger) -> Checked<Income> {
+    pub(crate) fn section(&self, assets: &Names<AssetKind>) -> Checked<Income> {
         let total = crate::decimal::sum(self.by_kind.values().copied())?;
         let by_kind = self.by_kind.iter().map(|(kind, sum)| (*kind, Money::new(*sum)));
         Ok(Income {
             total: Money::new(total),
             by_kind: by_kind.collect(),
-            unconverted: natives(&self.unconverted, ledger),
+            unconverted: natives(&self.unconverted, assets),
         })
     }
 }

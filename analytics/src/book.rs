@@ -13,6 +13,7 @@ use rust_decimal::Decimal;
 
 use crate::decimal::{Checked, div, mul};
 use crate::names::AssetId;
+use crate::pack::{Pack, Reader, Unpacked, Unsealable, packed};
 use crate::record::Stamp;
 use crate::time::Timestamp;
 
@@ -20,28 +21,48 @@ use crate::time::Timestamp;
 pub(crate) type Pair = (AssetId, AssetId);
 
 /// A price at a time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Quoted {
     pub(crate) stamp: Stamp,
     pub(crate) price: Decimal,
 }
 
+packed!(Quoted { stamp, price });
+
 /// All prices, by pair.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Book {
     market: BTreeMap<Pair, Series>,
     own: BTreeMap<Pair, Series>,
-    /// Market prices held.
-    pub(crate) points: usize,
 }
 
+packed!(Book { market, own });
+
 /// Prices of one pair in order of time, one for each time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Series(Vec<Quoted>);
+
+impl Pack for Series {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.0.pack(to);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Unpacked<Self> {
+        let points: Vec<Quoted> = Pack::unpack(from)?;
+        let in_order = points.is_sorted_by(|a, b| a.stamp.at < b.stamp.at);
+        let priced = points.iter().all(|quoted| quoted.price > Decimal::ZERO);
+        if in_order && priced { Ok(Self(points)) } else { Err(Unsealable) }
+    }
+}
 
 impl Series {
     /// True if the series grew.
     fn insert(&mut self, quoted: Quoted) -> bool {
+        // Most come in order.
+        if self.0.last().is_none_or(|last| last.stamp.at < quoted.stamp.at) {
+            self.0.push(quoted);
+            return true;
+        }
         let at = self.0.partition_point(|other| other.stamp.at < quoted.stamp.at);
         match self.0.get_mut(at) {
             Some(other) if other.stamp.at == quoted.stamp.at => {
@@ -63,20 +84,45 @@ impl Series {
     }
 }
 
+impl Series {
+    /// Forgets what no rate after `at` can need: all but the last point up to
+    /// it, and that one too if it is older than `oldest`.
+    fn forget(&mut self, at: Timestamp, oldest: Timestamp) {
+        let after = self.0.partition_point(|quoted| quoted.stamp.at <= at);
+        let from = self.0.partition_point(|quoted| quoted.stamp.at < oldest);
+        self.0.drain(..after.saturating_sub(1).max(from.min(after)));
+    }
+}
+
 impl Book {
-    pub(crate) fn market(&mut self, pair: Pair, quoted: Quoted) {
-        if self.market.entry(pair).or_default().insert(quoted) {
-            self.points += 1;
-        }
+    /// True if there is one point more.
+    pub(crate) fn market(&mut self, pair: Pair, quoted: Quoted) -> bool {
+        self.market.entry(pair).or_default().insert(quoted)
     }
 
     pub(crate) fn own(&mut self, pair: Pair, quoted: Quoted) {
         self.own.entry(pair).or_default().insert(quoted);
     }
+
+    /// Forgets what no rate after `at` can need.
+    pub(crate) fn forget(&mut self, at: Timestamp, max_age_s: i64) {
+        let oldest = at.minus_seconds(max_age_s);
+        for all in [&mut self.market, &mut self.own] {
+            all.retain(|_, series| {
+                series.forget(at, oldest);
+                !series.0.is_empty()
+            });
+        }
+    }
+
+    /// Market prices held.
+    pub(crate) fn points(&self) -> usize {
+        self.market.values().map(|series| series.0.len()).sum()
+    }
 }
 
 /// What the configuration says about prices, in ids.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) base: AssetId,
     pub(crate) pivots: Vec<AssetId>,
@@ -88,8 +134,39 @@ pub(crate) struct Policy {
 ///
 /// Kept apart so that a tiny price meets the quantity first: the product of
 /// the prices alone might have lost its digits.
+///
+/// Its exact digits are those of the prices it was taken from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rate([Leg; 3]);
+
+impl Pack for Rate {
+    fn pack(&self, to: &mut Vec<u8>) {
+        for leg in &self.0 {
+            let (kind, price) = match leg {
+                Leg::One => (0, None),
+                Leg::Times(price) => (1, Some(price)),
+                Leg::Over(price) => (2, Some(price)),
+            };
+            to.push(kind);
+            if let Some(price) = price {
+                price.pack(to);
+            }
+        }
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Unpacked<Self> {
+        let mut rate = Self::ONE;
+        for leg in &mut rate.0 {
+            *leg = match u8::unpack(from)? {
+                0 => Leg::One,
+                1 => Leg::Times(Pack::unpack(from)?),
+                2 => Leg::Over(Pack::unpack(from)?),
+                _ => return Err(Unsealable),
+            };
+        }
+        Ok(rate)
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Leg {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ConfigError};
+use crate::digest::DigestKey;
 use crate::engine::{Engine, ResultError};
 use crate::event::Event;
 use crate::ledger::FeedError;
@@ -55,7 +56,7 @@ impl Case {
     /// unknown; what is out of range is counted as rejected.
     pub fn engine(&self) -> Result<Engine, CaseError> {
         let as_of = self.config.as_of.ok_or(CaseError::NoEnd)?;
-        let mut engine = Engine::new(self.config.clone())?;
+        let mut engine = Engine::new(self.config.clone(), DigestKey::PUBLIC)?;
         for event in self.events.iter().filter(|event| event.seen() <= as_of) {
             match engine.feed(event) {
                 Ok(_) | Err(FeedError::OutOfRange { .. }) => {}

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decimal::Number;
 use crate::limits::{AMOUNT_MAX, PEGS_MAX, PIVOTS_MAX, TIME_MAX, TIME_MIN, WINDOW_SECONDS_MAX};
+use crate::pack::packed;
 use crate::text::Asset;
 use crate::time::Timestamp;
 
@@ -59,6 +60,25 @@ pub struct Config {
     #[serde(default = "defaults::large_flow_pct")]
     pub large_flow_pct: Number,
 }
+
+packed!(Config {
+    base_currency,
+    session_start,
+    as_of,
+    poll_interval_s,
+    price_max_age_s,
+    pivots,
+    pegs,
+    late_horizon_s,
+    transfer_window_s,
+    transfer_tolerance,
+    min_capital,
+    recon_tolerance,
+    recon_grace_s,
+    boundary_max_age_s,
+    risk_free_annual,
+    large_flow_pct,
+});
 
 /// A policy nobody can have meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::limits::NUMBER_LEN_MAX;
+use crate::pack::{Pack, Reader, Unpacked};
 
 /// A result left the range of 28-digit decimals, or a divisor was zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +35,15 @@ pub(crate) fn mul(a: Decimal, b: Decimal) -> Checked<Decimal> {
 
 pub(crate) fn div(a: Decimal, b: Decimal) -> Checked<Decimal> {
     a.checked_div(b).ok_or(Overflow)
+}
+
+/// `value` times `part` of `whole`. Multiplies before it divides, where the
+/// product fits.
+pub(crate) fn share(value: Decimal, part: Decimal, whole: Decimal) -> Checked<Decimal> {
+    match mul(value, part) {
+        Ok(product) => div(product, whole),
+        Err(Overflow) => mul(value, div(part, whole)?),
+    }
 }
 
 pub(crate) fn add_to(sum: &mut Decimal, term: Decimal) -> Checked<()> {
@@ -83,6 +93,16 @@ impl Number {
 
     pub const fn get(self) -> Decimal {
         self.0
+    }
+}
+
+impl Pack for Number {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.0.pack(to);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Unpacked<Self> {
+        Pack::unpack(from).map(Self)
     }
 }
 

@@ -8,79 +8,86 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use crate::decimal::{Checked, add, div, mul, sub};
-use crate::event::{Market, Side};
-use crate::names::{AssetId, SymbolId};
-use crate::record::Fill;
-use crate::scope::Scoped;
-use crate::valuation::Valuation;
+use crate::decimal::{Checked, add, div, mul, share, sub};
+use crate::names::{AccountId, AssetId, SymbolId};
+use crate::pack::{Pack, Reader, Unpacked, Unsealable, packed};
+use crate::record::{Did, Fill, Snapshot};
 
-/// What one fill did.
-#[derive(Debug, Default)]
-pub(crate) struct Effect {
-    /// Signed changes: base and quote of a spot fill.
-    pub(crate) swapped: Option<[(AssetId, Decimal); 2]>,
-    /// Realised profit of a futures fill, in the settle asset.
-    pub(crate) realized: Option<(AssetId, Decimal)>,
-}
+/// Open positions by account and contract.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Positions(BTreeMap<(AccountId, SymbolId), Open>);
 
-impl Effect {
-    /// All signed changes, the fee last.
-    pub(crate) fn changes(&self, fill: &Fill) -> impl Iterator<Item = (AssetId, Decimal)> {
-        let fee = fill.fee.map(|(asset, amount)| (asset, -amount));
-        self.swapped.into_iter().flatten().chain(self.realized).chain(fee)
+impl Pack for Positions {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.0.pack(to);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Unpacked<Self> {
+        Pack::unpack(from).map(Self)
     }
 }
 
-/// One effect for each of `fills`, which are in order of time.
-pub(crate) fn effects(
-    fills: &[Scoped<'_, Fill>],
-    valuation: &Valuation<'_>,
-) -> Checked<Vec<Effect>> {
-    let mut positions: BTreeMap<(usize, SymbolId), Open> = BTreeMap::new();
-    for (index, stay) in valuation.stays.iter().enumerate() {
-        let baseline = stay.ticks.and_then(|(first, _)| valuation.ticks.get(first));
-        let Some(holding) = baseline.and_then(|tick| tick.holdings.get(&stay.account)) else {
-            continue;
-        };
-        for position in &holding.snapshot.positions {
+impl Positions {
+    /// Applies a fill and returns the profit it realises, in the settle asset.
+    /// One that leaves the range of decimals does nothing: the balance shows
+    /// what it was.
+    pub(crate) fn trade(&mut self, fill: &Fill) -> Decimal {
+        let Did::Trade { contract, .. } = fill.did else { return Decimal::ZERO };
+        let key = (fill.account, contract);
+        let mut open = self.0.get(&key).copied().unwrap_or_default();
+        let Ok(realized) = open.trade(&fill.did) else { return Decimal::ZERO };
+        if open.qty.is_zero() {
+            self.0.remove(&key);
+        } else {
+            self.0.insert(key, open);
+        }
+        realized
+    }
+
+    /// The account's positions are those of its baseline.
+    pub(crate) fn start(&mut self, account: AccountId, baseline: &Snapshot) {
+        self.0.retain(|(of, _), _| *of != account);
+        for position in &baseline.positions {
             let open = Open { qty: position.qty, basis: Basis::Price(position.entry) };
-            positions.insert((index, position.symbol), open);
+            self.0.insert((account, position.contract), open);
         }
     }
-    fills.iter().map(|fill| effect(fill, &mut positions)).collect()
+
+    /// Forgets the positions of accounts that are gone.
+    pub(crate) fn keep(&mut self, stays: impl Fn(AccountId) -> bool) {
+        self.0.retain(|(account, _), _| stays(*account));
+    }
 }
 
-fn effect(
-    fill: &Scoped<'_, Fill>,
-    positions: &mut BTreeMap<(usize, SymbolId), Open>,
-) -> Checked<Effect> {
-    let record = fill.record;
-    let signed = |amount: Decimal| if record.side == Side::Buy { amount } else { -amount };
-    match record.market {
-        Market::Spot | Market::Margin => {
-            let base = mul(record.qty, record.contract_size)?;
-            let swapped = [(record.base, signed(base)), (record.quote, signed(-record.notional))];
-            Ok(Effect { swapped: Some(swapped), realized: None })
-        }
-        Market::Futures => {
-            let open = positions.entry((fill.stay, record.symbol)).or_default();
-            let realized = open.trade(signed(record.qty), record)?;
-            Ok(Effect { swapped: None, realized: Some((record.settle, realized)) })
-        }
+impl Fill {
+    /// All signed changes, the fee last; `realized` is its futures profit.
+    pub(crate) fn changes(&self, realized: Decimal) -> impl Iterator<Item = (AssetId, Decimal)> {
+        let fee = self.fee.map(|fee| (fee.asset, -fee.amount));
+        let (first, second) = match self.did {
+            Did::Swap { base, bought } => ((base, bought), Some((self.quote, self.paid(bought)))),
+            Did::Trade { settle, .. } => ((settle, realized), None),
+        };
+        [Some(first), second, fee].into_iter().flatten()
+    }
+
+    /// What came in of the quote, negative where it went out.
+    pub(crate) fn paid(&self, bought: Decimal) -> Decimal {
+        if bought.is_sign_negative() { self.notional } else { -self.notional }
     }
 }
 
 /// An open position at its average entry.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Open {
     qty: Decimal,
     basis: Basis,
 }
 
+packed!(Open { qty, basis });
+
 /// What the contracts were opened at. Summed as it averages: a linear
 /// contract by price, an inverse one by 1 / price.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Basis {
     Price(Decimal),
     Sum(Decimal),
@@ -92,13 +99,31 @@ impl Default for Basis {
     }
 }
 
-impl Open {
-    /// Applies a signed trade and returns the profit it realises.
-    fn trade(&mut self, qty: Decimal, fill: &Fill) -> Checked<Decimal> {
-        let unit = |price: Decimal| {
-            if fill.inverse { div(Decimal::ONE, price) } else { Ok(price) }
+impl Pack for Basis {
+    fn pack(&self, to: &mut Vec<u8>) {
+        let (kind, number) = match self {
+            Self::Price(price) => (0, price),
+            Self::Sum(sum) => (1, sum),
         };
-        let at = unit(fill.price)?;
+        to.push(kind);
+        number.pack(to);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Unpacked<Self> {
+        match (u8::unpack(from)?, Pack::unpack(from)?) {
+            (0, price) => Ok(Self::Price(price)),
+            (1, sum) => Ok(Self::Sum(sum)),
+            _ => Err(Unsealable),
+        }
+    }
+}
+
+impl Open {
+    /// Applies a trade and returns the profit it realises.
+    fn trade(&mut self, did: &Did) -> Checked<Decimal> {
+        let Did::Trade { qty, price, size, inverse, .. } = *did else { return Ok(Decimal::ZERO) };
+        let unit = |price: Decimal| if inverse { div(Decimal::ONE, price) } else { Ok(price) };
+        let at = unit(price)?;
         let mut sum = match self.basis {
             Basis::Sum(sum) => sum,
             // A snapshot without an entry price cannot realise anything.
@@ -109,10 +134,10 @@ impl Open {
         let against = self.qty.is_sign_negative() != qty.is_sign_negative();
         if against && !self.qty.is_zero() {
             let closed = if qty.abs() < self.qty.abs() { -qty } else { self.qty };
-            let entered = if closed == self.qty { sum } else { div(mul(sum, closed)?, self.qty)? };
+            let entered = if closed == self.qty { sum } else { share(sum, closed, self.qty)? };
             let left = mul(closed, at)?;
-            let gain = if fill.inverse { sub(entered, left)? } else { sub(left, entered)? };
-            realized = mul(gain, fill.contract_size)?;
+            let gain = if inverse { sub(entered, left)? } else { sub(left, entered)? };
+            realized = mul(gain, size)?;
             sum = sub(sum, entered)?;
             let rest = add(qty, closed)?;
             self.qty = sub(self.qty, closed)?;

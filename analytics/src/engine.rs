@@ -1,50 +1,39 @@
-//! The engine: feed it, ask it.
+//! The engine: feed it, ask it, seal it.
 //!
-//! A result is calculated from the records that were accepted, in the order
-//! they happened: the same whatever order they came in. The steps:
-//!
-//! 1. value every poll (`valuation`);
-//! 2. sort out which records count (`scope`);
-//! 3. match own transfers, and add what is on the way (`transfer`);
-//! 4. replay fills (`effect`), reconcile balances (`reconcile`);
-//! 5. list the external flows (`flow`);
-//! 6. returns, and every other section.
-//!
-//! Where a number overflows in 1, 3 or 6, the poll is not a valuation, and the
-//! calculation starts again without it.
+//! What can no longer change is folded into sums (`carry`); what is newer is
+//! in the `window`. A result is the sums, taken on through the window by the
+//! code that folds (`walk`): the same whatever order records came in, and
+//! however much of them is folded.
 
 use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 
-use crate::activity::{Incomes, Totals, worths};
-use crate::book::{Policy, Rates};
+use crate::activity::Calendar;
+use crate::book::Policy;
+use crate::carry::{Carry, Folded};
 use crate::config::{Config, ConfigError};
 use crate::decimal::{Checked, Money, Native, Overflow, Price};
-use crate::effect::effects;
+use crate::digest::DigestKey;
 use crate::event::Event;
-use crate::flow::border;
 use crate::ledger::{Fed, FeedError, Ledger};
-use crate::limits::OVERFLOWED_POLLS_MAX;
-use crate::pnl::{Sources, pnl};
-use crate::quality::quality;
-use crate::reconcile::{Recorded, reconcile};
-use crate::result::{AssetLine, Flag, Portfolio, Reason, Reasons, ResultSet, UnpricedLine};
-use crate::returns::{Failure, returns};
-use crate::risk::risk;
-use crate::scope::scope;
-use crate::series::{Days, Figures, Series};
+use crate::result::{AssetLine, Flag, Pnl, Portfolio, Reason, Reasons, ResultSet, UnpricedLine};
+use crate::series::{Figures, Series};
 use crate::text::Name;
 use crate::time::{Day, Timestamp};
-use crate::transfer::matched;
-use crate::valuation::{Valuation, add_in_transit, value};
+use crate::walk::{Ground, Stand, Walk};
 
 /// One portfolio.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
-    config: Config,
-    policy: Policy,
-    ledger: Ledger,
+    pub(crate) config: Config,
+    pub(crate) policy: Policy,
+    pub(crate) ledger: Ledger,
+    pub(crate) folded: Folded,
+    /// When to fold again, by the newest delivery.
+    pub(crate) fold_at: Option<Timestamp>,
+    /// When to value polls again, likewise.
+    pub(crate) value_at: Option<Timestamp>,
 }
 
 /// Why there is no result.
@@ -60,10 +49,12 @@ pub enum ResultError {
 }
 
 impl Engine {
-    /// An empty portfolio under `config`.
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
+    /// An empty portfolio under `config`; ids are remembered under `key`.
+    pub fn new(config: Config, key: DigestKey) -> Result<Self, ConfigError> {
         config.check()?;
-        let mut ledger = Ledger::new(&config);
+        // The engine is asked with a time of its own.
+        let config = Config { as_of: None, ..config };
+        let mut ledger = Ledger::new(&config, key);
         let mut asset = |asset, field| ledger.asset(asset).map_err(|_| ConfigError { field });
         let base = asset(&config.base_currency, "base_currency")?;
         let pivots =
@@ -73,7 +64,14 @@ impl Engine {
             pegs.push((asset(one, "pegs")?, asset(other, "pegs")?));
         }
         let policy = Policy { base, pivots, pegs, max_age_s: config.price_max_age_s.into() };
-        Ok(Self { config, policy, ledger })
+        Ok(Self {
+            config,
+            policy,
+            ledger,
+            folded: Folded::default(),
+            fold_at: None,
+            value_at: None,
+        })
     }
 
     pub const fn config(&self) -> &Config {
@@ -81,19 +79,32 @@ impl Engine {
     }
 
     /// Takes one event in. Events come in the order of their delivery; any
-    /// order that keeps equal ids and equal `seen` in theirs gives the same
+    /// order that keeps equal ids and equal `seen` in theirs, and brings no
+    /// event later than the late horizon after its time, gives the same
     /// result, but for the count `out_of_order`.
     ///
     /// An error leaves the engine as it was, but for a count.
     pub fn feed(&mut self, event: &Event) -> Result<Fed, FeedError> {
-        self.ledger.feed(event)
+        let fed = self.ledger.feed(event);
+        self.keep_up();
+        fed
     }
 
     /// Takes an account's last closing back, as if it had stayed: polls of its
     /// absence are no valuations, and what happened in it is performance.
-    /// `false` if the account is open or unknown.
-    pub fn reopen(&mut self, account: &Name) -> bool {
-        self.ledger.reopen(account)
+    ///
+    /// Where the closing is folded, the account is in again from `at` on, with
+    /// what it left with: valuations of its absence stay, what its holdings
+    /// lost since is performance, and what is more of them came in. `false` if
+    /// the account is in or unknown.
+    pub fn reopen(&mut self, account: &Name, at: Timestamp) -> bool {
+        let Some(account) = self.ledger.accounts.find(account.as_str()) else { return false };
+        if self.ledger.window.reopen(account) {
+            return true;
+        }
+        let out = self.folded.members.get(&account) == Some(&false);
+        let changed = self.ledger.window.changes.contains_key(&account);
+        out && !changed && self.ledger.back(account, at).is_ok()
     }
 
     /// The newest delivery so far: the earliest time a result can be asked
@@ -102,14 +113,26 @@ impl Engine {
         self.ledger.newest_seen
     }
 
+    pub(crate) const fn ground(&self) -> Ground<'_> {
+        Ground {
+            folded: &self.folded,
+            ledger: &self.ledger,
+            config: &self.config,
+            policy: &self.policy,
+        }
+    }
+
     /// Everything that is known as of `as_of`.
     pub fn result(&self, as_of: Timestamp) -> Result<ResultSet, ResultError> {
-        self.calculated(as_of).map(|(result, _)| result)
+        let stand = self.stand(as_of)?;
+        self.section(&stand, as_of).map_err(|Overflow| ResultError::Overflow)
     }
 
     /// The index day by day, as of `as_of`. Agrees with [`Engine::result`].
     pub fn series(&self, as_of: Timestamp) -> Result<Series, ResultError> {
-        self.calculated(as_of).map(|(_, days)| days.finish(&self.config, as_of))
+        let Stand { carry, news, .. } = self.stand(as_of)?;
+        let over = [&self.folded.pages.days, &news.days];
+        Ok(carry.days.finish(over, &self.config, as_of))
     }
 
     /// What claims are about: the figures of everything up to `as_of`, or of
@@ -120,11 +143,13 @@ impl Engine {
         days: Option<(Day, Day)>,
         as_of: Timestamp,
     ) -> Result<Option<Figures>, ResultError> {
-        let (result, series) = self.calculated(as_of)?;
+        let stand = self.stand(as_of)?;
         if let Some(days) = days {
-            let figures = series.figures(&self.config, days, as_of);
+            let over = [&self.folded.pages.days, &stand.news.days];
+            let figures = stand.carry.days.figures(over, &self.config, days, as_of);
             return figures.map_err(|Overflow| ResultError::Overflow);
         }
+        let result = self.section(&stand, as_of).map_err(|Overflow| ResultError::Overflow)?;
         let (returns, risk) = (&result.returns, &result.risk);
         Ok(result.portfolio.as_ref().map(|portfolio| Figures {
             start: portfolio.start_time,
@@ -139,95 +164,70 @@ impl Engine {
         }))
     }
 
-    fn calculated(&self, as_of: Timestamp) -> Result<(ResultSet, Days), ResultError> {
+    /// The sums, taken on to `as_of`.
+    fn stand(&self, as_of: Timestamp) -> Result<Stand, ResultError> {
         if self.ledger.newest_seen.is_some_and(|newest| newest > as_of) {
             return Err(ResultError::BeforeNewestDelivery);
         }
-        let mut dropped = BTreeSet::new();
-        while dropped.len() <= OVERFLOWED_POLLS_MAX {
-            match self.calculate(as_of, &dropped) {
-                Ok(result) => return Ok(result),
-                Err(Failure::Tick(at)) if dropped.insert(at) => {}
-                Err(Failure::Tick(_) | Failure::Overflow) => return Err(ResultError::Overflow),
-            }
-        }
-        Err(ResultError::Overflow)
+        let walk = Walk::new(self.ground(), as_of, as_of);
+        let mut stand = walk.go(as_of);
+        walk.rest(&mut stand, as_of).map_err(|Overflow| ResultError::Overflow)?;
+        Ok(stand)
     }
 
-    fn calculate(
-        &self,
-        as_of: Timestamp,
-        dropped: &BTreeSet<Timestamp>,
-    ) -> Result<(ResultSet, Days), Failure> {
-        let (config, ledger) = (&self.config, &self.ledger);
-        let rates = Rates { book: &ledger.book, policy: &self.policy };
-        let mut valuation = value(ledger, rates, config.session_start, as_of, dropped);
-
-        let (fills, fills_outside) = scope(&ledger.fills, &valuation, as_of);
-        let (flows, flows_outside) = scope(&ledger.flows, &valuation, as_of);
-        let (incomes, incomes_outside) = scope(&ledger.incomes, &valuation, as_of);
-        let pre_baseline = fills_outside + flows_outside + incomes_outside;
-
-        let transfers = matched(&flows, config);
-        add_in_transit(&mut valuation.ticks, &transfers, rates).map_err(Failure::Tick)?;
-
-        let effects = effects(&fills, &valuation)?;
-        let recorded =
-            Recorded { fills: &fills, effects: &effects, flows: &flows, incomes: &incomes };
-        let reconciled = reconcile(&valuation, recorded, config, rates)?;
-        let border = border(&valuation, &flows, &transfers, &reconciled, rates)?;
-
+    fn section(&self, stand: &Stand, as_of: Timestamp) -> Checked<ResultSet> {
+        let (config, ledger, Stand { carry, news, .. }) = (&self.config, &self.ledger, stand);
+        let (assets, pages) = (&ledger.assets, &self.folded.pages);
         let mut reasons = Reasons::new();
-        let performance = returns(&valuation, &border, config, &mut reasons)?;
-        let worths = worths(&fills, rates);
-        let totals = Totals::of(&fills, &worths)?;
-        let incomes = Incomes::of(&incomes, rates)?;
-        let sources = Sources {
-            valuation: &valuation,
-            fills: &fills,
-            effects: &effects,
-            worths: &worths,
-            incomes: &incomes.valued,
-            border: &border,
-            reconciled: &reconciled,
-            gain: performance.gain,
-        };
-        let times: Vec<Timestamp> = valuation.ticks.iter().map(|tick| tick.at).collect();
-        let mut series = Days::default();
-        for (at, index) in times.iter().zip(&performance.index) {
-            series.advance(config, *at, *index)?;
-        }
-        let portfolio = self.portfolio(&valuation)?;
+        let mut flows = pages.flows.clone();
+        flows.extend(&news.flows);
+        let period = carry.period();
+        let returns = crate::returns::finish(
+            period,
+            &carry.linked,
+            &carry.flows,
+            &flows,
+            config,
+            &mut reasons,
+        )?;
+        let portfolio = self.portfolio(carry)?;
         if portfolio.is_none() {
             reasons.insert("portfolio", Reason::NoCompleteTick);
         }
+        let full: [&Calendar; 2] = [&pages.calendar, &news.calendar];
+        let pnl = match &carry.last {
+            Some(last) => carry.profit.finish(&last.tick, returns.gain, self.ground().rates())?,
+            None => Pnl::default(),
+        };
+        let twr_annualized = returns.twr_annualized;
+        let exposure = carry.exposure.clone();
+        let since = carry.since(config.session_start);
         let mut result = ResultSet {
             portfolio,
-            flows: border.section(ledger)?,
-            activity: totals.activity(&valuation, ledger)?,
-            fees: totals.fees(ledger)?,
-            income: incomes.section(ledger)?,
-            pnl: pnl(sources, rates)?,
-            risk: risk(&times, &performance, config, as_of, &mut reasons)?,
-            quality: quality(&valuation, ledger.counts, pre_baseline, &reconciled, config, as_of)?,
-            returns: performance.section,
+            flows: carry.flows.section(assets),
+            activity: carry.totals.activity(period, full, assets)?,
+            fees: carry.totals.fees(assets)?,
+            income: carry.incomes.section(assets)?,
+            pnl,
+            returns: returns.section,
+            risk: exposure.finish(twr_annualized, config, as_of, &mut reasons)?,
+            quality: carry.tally.finish(ledger.counts, since, config, as_of)?,
             flags: BTreeSet::new(),
             reasons,
         };
         result.flags = flags(&result);
-        Ok((result, series))
+        Ok(result)
     }
 
-    fn portfolio(&self, valuation: &Valuation<'_>) -> Checked<Option<Portfolio>> {
-        let (Some(first), Some(last)) = (valuation.ticks.first(), valuation.ticks.last()) else {
-            return Ok(None);
-        };
+    fn portfolio(&self, carry: &Carry) -> Checked<Option<Portfolio>> {
+        let (Some(first), Some(last)) = (carry.first, &carry.last) else { return Ok(None) };
+        let tick = &last.tick;
         let mut by_asset = Vec::new();
         let mut unpriced = Vec::new();
-        for (&id, &net) in &last.held {
+        for (&id, &net) in &tick.held {
             let asset = self.ledger.assets.name(id).to_owned();
             let quantity = Native::new(net);
-            match last.rates.get(&id) {
+            match tick.rates.get(&id) {
                 Some(rate) => by_asset.push(AssetLine {
                     asset,
                     quantity,
@@ -239,14 +239,14 @@ impl Engine {
         }
         by_asset.sort_by(|a, b| a.asset.cmp(&b.asset));
         unpriced.sort_by(|a, b| a.asset.cmp(&b.asset));
-        let by_account = last.holdings.values().map(|holding| {
-            (self.ledger.accounts.name(holding.account).to_owned(), Money::new(holding.value))
+        let by_account = tick.holdings.iter().map(|(account, holding)| {
+            (self.ledger.accounts.name(*account).to_owned(), Money::new(holding.value))
         });
         Ok(Some(Portfolio {
             start_time: first.at,
-            end_time: last.at,
+            end_time: tick.at,
             start_value: Money::new(first.value),
-            end_value: Money::new(last.value),
+            end_value: Money::new(last.worth.value),
             by_asset,
             by_account: by_account.collect(),
             in_transit: Money::new(last.in_transit),

@@ -6,26 +6,24 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 
 use crate::book::Rates;
-use crate::decimal::{Checked, Money, Native, Overflow, add, add_to, bounded};
-use crate::ledger::Ledger;
-use crate::names::AssetId;
-use crate::reconcile::Reconciled;
+use crate::decimal::{Checked, Money, Native, add, add_to, bounded, div, mul, sum};
+use crate::limits::{FLOW_DAYS_MAX, FLOWS_MAX};
+use crate::names::{AssetId, AssetKind, Names};
+use crate::pack::{packed, packed_enum};
+use crate::reconcile::seconds;
 use crate::record::Flow;
 use crate::result::{FlowKind, Flows};
-use crate::scope::Scoped;
 use crate::time::Timestamp;
 use crate::transfer::Transfer;
-use crate::valuation::{Quantities, Valuation};
+use crate::valuation::{Holding, Quantities, Tick};
 
 /// One external flow.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct External {
     /// `None` where it has no value: it is in no return, and in no inventory
     /// at a cost.
     pub(crate) kind: Option<FlowKind>,
     pub(crate) at: Timestamp,
-    /// The tick that ends its sub-period.
-    pub(crate) tick: usize,
     pub(crate) value: Decimal,
     /// What it brought, asset by asset.
     pub(crate) entries: Vec<Entry>,
@@ -34,40 +32,15 @@ pub(crate) struct External {
 }
 
 /// A signed quantity of an asset and its value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) asset: AssetId,
     pub(crate) quantity: Decimal,
     pub(crate) value: Decimal,
 }
 
-/// All external flows of the period, and what was lost on own transfers.
-#[derive(Debug, Default)]
-pub(crate) struct Border {
-    pub(crate) flows: Vec<External>,
-    pub(crate) unvalued: Quantities,
-    /// Time, then what was lost.
-    pub(crate) lost: Vec<(Timestamp, Entry)>,
-    pub(crate) transfers: u64,
-}
-
-/// Collects the flows, in order of time.
-pub(crate) fn border(
-    valuation: &Valuation<'_>,
-    flows: &[Scoped<'_, Flow>],
-    transfers: &[Transfer],
-    reconciled: &Reconciled,
-    rates: Rates<'_>,
-) -> Checked<Border> {
-    let mut border = Border::default();
-    border.recorded(valuation, flows, transfers, rates)?;
-    border.transfers(valuation, transfers, rates);
-    border.accounts(valuation)?;
-    border.first_priced(valuation)?;
-    border.unexplained(valuation, reconciled);
-    border.flows.sort_by_key(|flow| (flow.tick, flow.at));
-    Ok(border)
-}
+packed!(Entry { asset, quantity, value });
+packed!(External { kind, at, value, entries, unrealized });
 
 /// The value of `quantity` at `at`, or else at the tick that ends the
 /// sub-period; `None` where there is no rate or the value overflows.
@@ -82,170 +55,66 @@ fn value_of(
     rate.of(quantity).and_then(bounded).ok()
 }
 
-impl Border {
-    fn recorded(
-        &mut self,
-        valuation: &Valuation<'_>,
-        flows: &[Scoped<'_, Flow>],
-        transfers: &[Transfer],
-        rates: Rates<'_>,
-    ) -> Checked<()> {
-        let own = |index| transfers.iter().any(|pair| pair.out == index || pair.into == index);
-        for (index, flow) in flows.iter().enumerate().filter(|(_, flow)| flow.valued) {
-            let Flow { asset, amount: quantity, ref stamp, .. } = *flow.record;
-            let Some(tick) = valuation.ending(stamp.at).filter(|_| !own(index)) else { continue };
-            let ends = valuation.at(tick).unwrap_or(stamp.at);
-            let value = value_of(asset, quantity, stamp.at, ends, rates);
-            if value.is_none() {
-                add_to(self.unvalued.entry(asset).or_default(), quantity)?;
-            }
-            let kind = match value {
-                None => None,
-                Some(_) if quantity.is_sign_negative() => Some(FlowKind::Withdrawal),
-                Some(_) => Some(FlowKind::Deposit),
-            };
-            let value = value.unwrap_or_default();
-            let entries = vec![Entry { asset, quantity, value }];
-            let unrealized = Decimal::ZERO;
-            self.flows.push(External { kind, at: stamp.at, tick, value, entries, unrealized });
-        }
-        Ok(())
+impl External {
+    /// A deposit or withdrawal in the sub-period that ends at `tick`.
+    pub(crate) fn recorded(flow: &Flow, tick: Timestamp, rates: Rates<'_>) -> Self {
+        let Flow { asset, amount: quantity, stamp, .. } = *flow;
+        let value = value_of(asset, quantity, stamp.at, tick, rates);
+        let kind = value.map(|_| {
+            if quantity.is_sign_negative() { FlowKind::Withdrawal } else { FlowKind::Deposit }
+        });
+        let value = value.unwrap_or_default();
+        let entries = vec![Entry { asset, quantity, value }];
+        Self { kind, at: stamp.at, value, entries, unrealized: Decimal::ZERO }
     }
 
-    /// What is lost on an own transfer is a cost when it leaves.
-    fn transfers(&mut self, valuation: &Valuation<'_>, transfers: &[Transfer], rates: Rates<'_>) {
-        for transfer in transfers {
-            let Some(tick) = valuation.ending(transfer.left_at) else { continue };
-            self.transfers += 1;
-            let ends = valuation.at(tick).unwrap_or(transfer.left_at);
-            let value = value_of(transfer.asset, transfer.lost, transfer.left_at, ends, rates);
-            let value = value.unwrap_or_default();
-            let lost = Entry { asset: transfer.asset, quantity: transfer.lost, value };
-            self.lost.push((transfer.left_at, lost));
+    /// Everything an account holds comes in.
+    pub(crate) fn joined(holding: &Holding, tick: &Tick) -> Checked<Self> {
+        let mut entries = Vec::new();
+        for &(asset, quantity) in &holding.snapshot.wallet {
+            let rate = tick.rates.get(&asset);
+            let value = rate.map_or(Ok(Decimal::ZERO), |rate| rate.of(quantity))?;
+            entries.push(Entry { asset, quantity, value });
         }
+        let (kind, unrealized) = (Some(FlowKind::AccountJoined), holding.unrealized);
+        Ok(Self { kind, at: tick.at, value: holding.value, entries, unrealized })
     }
 
-    /// Accounts that join after the first tick, or leave before the last.
-    fn accounts(&mut self, valuation: &Valuation<'_>) -> Checked<()> {
-        for stay in &valuation.stays {
-            let Some((first, last)) = stay.ticks else { continue };
-            let mut moved = |kind: FlowKind, index: usize, tick: usize, leaves: bool| {
-                let sign = |number: Decimal| if leaves { -number } else { number };
-                let Some(of) = valuation.ticks.get(index) else { return Ok(()) };
-                let Some(holding) = of.holdings.get(&stay.account) else { return Ok(()) };
-                let mut entries = Vec::new();
-                for &(asset, net) in &holding.snapshot.wallet {
-                    let rate = of.rates.get(&asset);
-                    let value = rate.map_or(Ok(Decimal::ZERO), |rate| rate.of(net))?;
-                    entries.push(Entry { asset, quantity: sign(net), value: sign(value) });
-                }
-                let unrealized = sign(holding.unrealized);
-                let (kind, value) = (Some(kind), sign(holding.value));
-                self.flows.push(External { kind, at: of.at, tick, value, entries, unrealized });
-                Ok::<(), Overflow>(())
-            };
-            if first > 0 {
-                moved(FlowKind::AccountJoined, first, first, false)?;
-            }
-            if last + 1 < valuation.ticks.len() {
-                moved(FlowKind::AccountLeft, last, last + 1, true)?;
-            }
+    /// The same with every sign turned.
+    pub(crate) fn turned(mut self, kind: FlowKind) -> Self {
+        self.kind = Some(kind);
+        self.value = -self.value;
+        self.unrealized = -self.unrealized;
+        for entry in &mut self.entries {
+            entry.quantity = -entry.quantity;
+            entry.value = -entry.value;
         }
-        Ok(())
+        self
     }
 
     /// What was held without a price is no profit when it gets one.
-    fn first_priced(&mut self, valuation: &Valuation<'_>) -> Checked<()> {
-        for (before, pair) in valuation.ticks.windows(2).enumerate() {
-            let [earlier, later] = pair else { continue };
-            for asset in &later.first_priced {
-                let held = |tick: &crate::valuation::Tick<'_>| {
-                    tick.held.get(asset).copied().unwrap_or_default()
-                };
-                let kept = smaller(held(earlier), held(later));
-                let Some(rate) = later.rates.get(asset).filter(|_| !kept.is_zero()) else {
-                    continue;
-                };
-                let value = bounded(rate.of(kept)?)?;
-                let entry = Entry { asset: *asset, quantity: Decimal::ZERO, value };
-                self.flows.push(External {
-                    kind: Some(FlowKind::FirstPriced),
-                    at: later.at,
-                    tick: before + 1,
-                    value,
-                    entries: vec![entry],
-                    unrealized: Decimal::ZERO,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn unexplained(&mut self, valuation: &Valuation<'_>, reconciled: &Reconciled) {
-        let unrealized = Decimal::ZERO;
-        for skew in &reconciled.skews {
-            let value = skew.value;
-            let entries = vec![Entry { asset: skew.asset, quantity: skew.amount, value }];
-            let (kind, at, tick) = (Some(FlowKind::TimingSkew), skew.at, skew.tick);
-            self.flows.push(External { kind, at, tick, value, entries, unrealized });
-        }
-        for rest in reconciled.unexplained.iter().filter(|rest| rest.net > Decimal::ZERO) {
-            let entries = rest.entries().collect();
-            let (kind, tick, value) = (Some(FlowKind::UnexplainedIn), rest.tick, rest.net);
-            let Some(at) = valuation.at(tick) else { continue };
-            self.flows.push(External { kind, at, tick, value, entries, unrealized });
-        }
-    }
-
-    /// The flows that returns take into account.
-    pub(crate) fn valued(&self) -> impl Iterator<Item = &External> {
-        self.flows.iter().filter(|flow| flow.kind.is_some())
-    }
-
-    /// The sum of all flows that returns take into account.
-    pub(crate) fn net(&self) -> Checked<Decimal> {
-        crate::decimal::sum(self.valued().map(|flow| flow.value))
-    }
-
-    /// The sum of all that came in, timing skews left out.
-    pub(crate) fn inflow(&self) -> Checked<Decimal> {
-        crate::decimal::sum(self.counted().filter(|value| *value > Decimal::ZERO))
-    }
-
-    fn counted(&self) -> impl Iterator<Item = Decimal> {
-        let real = self.valued().filter(|flow| flow.kind != Some(FlowKind::TimingSkew));
-        real.map(|flow| flow.value)
-    }
-
-    pub(crate) fn section(&self, ledger: &Ledger) -> Checked<Flows> {
-        let outflow = crate::decimal::sum(self.counted().filter(|value| *value < Decimal::ZERO))?;
-        let mut by_kind: BTreeMap<FlowKind, Decimal> = BTreeMap::new();
-        for flow in &self.flows {
-            if let Some(kind) = flow.kind {
-                add_to(by_kind.entry(kind).or_default(), flow.value)?;
-            }
-        }
-        let lost = crate::decimal::sum(self.lost.iter().map(|(_, lost)| lost.value))?;
-        let native = |(asset, amount): (&AssetId, &Decimal)| {
-            (ledger.assets.name(*asset).to_owned(), Native::new(*amount))
+    pub(crate) fn first_priced(asset: AssetId, before: &Tick, now: &Tick) -> Checked<Option<Self>> {
+        let held = |tick: &Tick| tick.held.get(&asset).copied().unwrap_or_default();
+        let kept = smaller(held(before), held(now));
+        let Some(rate) = now.rates.get(&asset).filter(|_| !kept.is_zero()) else {
+            return Ok(None);
         };
-        Ok(Flows {
-            inflow: Money::new(self.inflow()?),
-            outflow: Money::new(-outflow),
-            net: Money::new(self.net()?),
-            count: u64::try_from(self.counted().count()).unwrap_or(u64::MAX),
-            by_kind: by_kind.into_iter().map(|(kind, sum)| (kind, Money::new(sum))).collect(),
-            internal_transfers: self.transfers,
-            transfer_fees: Money::new(lost),
-            unvalued: self.unvalued.iter().map(native).collect(),
-        })
+        let value = bounded(rate.of(kept)?)?;
+        let entries = vec![Entry { asset, quantity: Decimal::ZERO, value }];
+        let (kind, unrealized) = (Some(FlowKind::FirstPriced), Decimal::ZERO);
+        Ok(Some(Self { kind, at: now.at, value, entries, unrealized }))
     }
 }
 
-impl crate::reconcile::Unexplained {
-    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> {
-        self.lines.iter().map(|&(asset, quantity, value)| Entry { asset, quantity, value })
-    }
+/// What is lost on an own transfer: a cost when it leaves.
+pub(crate) fn lost_on(
+    transfer: &Transfer,
+    tick: Timestamp,
+    rates: Rates<'_>,
+) -> (Timestamp, Entry) {
+    let Transfer { asset, left_at, lost, .. } = *transfer;
+    let value = value_of(asset, lost, left_at, tick, rates).unwrap_or_default();
+    (left_at, Entry { asset, quantity: lost, value })
 }
 
 /// The part of `a` that `b` still has: the smaller one, if both have one sign.
@@ -260,7 +129,170 @@ fn smaller(a: Decimal, b: Decimal) -> Decimal {
     }
 }
 
+/// Sums over all external flows so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct FlowSums {
+    pub(crate) inflow: Decimal,
+    outflow: Decimal,
+    pub(crate) net: Decimal,
+    count: u64,
+    by_kind: BTreeMap<FlowKind, Decimal>,
+    unvalued: Quantities,
+    transfers: u64,
+    transfer_fees: Decimal,
+    /// Sum of each flow times the days from the first tick to it.
+    pub(crate) moment: Decimal,
+}
+
+packed!(FlowSums {
+    inflow,
+    outflow,
+    net,
+    count,
+    by_kind,
+    unvalued,
+    transfers,
+    transfer_fees,
+    moment,
+});
+packed_enum!(FlowKind {
+    Deposit = 0,
+    Withdrawal = 1,
+    AccountJoined = 2,
+    AccountLeft = 3,
+    FirstPriced = 4,
+    UnexplainedIn = 5,
+    TimingSkew = 6,
+});
+
+impl FlowSums {
+    /// Takes one more flow in; the period began at `start`.
+    pub(crate) fn add(&mut self, flow: &External, start: Timestamp) -> Checked<()> {
+        let Some(kind) = flow.kind else {
+            for entry in &flow.entries {
+                add_to(self.unvalued.entry(entry.asset).or_default(), entry.quantity)?;
+            }
+            return Ok(());
+        };
+        add_to(&mut self.net, flow.value)?;
+        add_to(self.by_kind.entry(kind).or_default(), flow.value)?;
+        if kind != FlowKind::TimingSkew {
+            self.count += 1;
+            let side =
+                if flow.value.is_sign_negative() { &mut self.outflow } else { &mut self.inflow };
+            add_to(side, flow.value)?;
+        }
+        let since = days(flow.at.micros_since(start))?;
+        add_to(&mut self.moment, mul(flow.value, since)?)
+    }
+
+    pub(crate) fn lose(&mut self, lost: &Entry) -> Checked<()> {
+        self.transfers += 1;
+        add_to(&mut self.transfer_fees, lost.value)
+    }
+
+    pub(crate) fn section(&self, assets: &Names<AssetKind>) -> Flows {
+        Flows {
+            inflow: Money::new(self.inflow),
+            outflow: Money::new(-self.outflow),
+            net: Money::new(self.net),
+            count: self.count,
+            by_kind: self.by_kind.iter().map(|(kind, sum)| (*kind, Money::new(*sum))).collect(),
+            internal_transfers: self.transfers,
+            transfer_fees: Money::new(self.transfer_fees),
+            unvalued: natives(&self.unvalued, assets),
+        }
+    }
+}
+
+/// Quantities under the names of their assets.
+pub(crate) fn natives(sums: &Quantities, assets: &Names<AssetKind>) -> BTreeMap<String, Native> {
+    let native =
+        |(asset, sum): (&AssetId, &Decimal)| (assets.name(*asset).to_owned(), Native::new(*sum));
+    sums.iter().map(native).collect()
+}
+
+/// In days, so that the sum of values times lengths stays in range.
+pub(crate) fn days(micros: i64) -> Checked<Decimal> {
+    div(seconds(micros), Decimal::from(86_400))
+}
+
+/// What the money-weighted return is solved from: each flow, the newest
+/// [`FLOWS_MAX`] of them by themselves, older ones as two sums a day, what came
+/// in and what went out, each at the mean time of its flows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct FlowList {
+    daily: Vec<At>,
+    single: Vec<At>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct At {
+    at: Timestamp,
+    value: Decimal,
+}
+
+packed!(At { at, value });
+packed!(FlowList { daily, single });
+
+impl FlowList {
+    /// Takes in flows in order of time.
+    pub(crate) fn extend(&mut self, flows: &[(Timestamp, Decimal)]) {
+        for &(at, value) in flows.iter().filter(|(_, value)| !value.is_zero()) {
+            self.single.push(At { at, value });
+            if self.single.len() > FLOWS_MAX {
+                let oldest = self.single.remove(0);
+                self.merge(oldest);
+            }
+        }
+    }
+
+    /// Into the sum of its day and side.
+    fn merge(&mut self, flow: At) {
+        let of_day =
+            |other: &&mut At| other.at.day() == flow.at.day() && other.side() == flow.side();
+        if let Some(sum) = self.daily.iter_mut().rev().take(2).find(of_day)
+            && let Ok(both) = sum.and(flow)
+        {
+            *sum = both;
+            return;
+        }
+        self.daily.push(flow);
+        if self.daily.len() > FLOW_DAYS_MAX {
+            // The oldest two of one side.
+            let first = self.daily.remove(0);
+            let next = self.daily.iter_mut().find(|other| other.side() == first.side());
+            if let Some(next) = next
+                && let Ok(both) = first.and(*next)
+            {
+                *next = both;
+            }
+        }
+    }
+
+    /// Value and time of each.
+    pub(crate) fn flows(&self) -> impl Iterator<Item = (Decimal, Timestamp)> {
+        self.daily.iter().chain(&self.single).map(|flow| (flow.value, flow.at))
+    }
+}
+
+impl At {
+    const fn side(&self) -> bool {
+        self.value.is_sign_negative()
+    }
+
+    /// Two flows of one sign as one, at their mean time.
+    fn and(self, other: Self) -> Checked<Self> {
+        let value = add(self.value, other.value)?;
+        let apart = Decimal::from(other.at.micros_since(self.at));
+        let later = mul(apart, div(other.value, value)?)?.round();
+        let later = i64::try_from(later).map_err(|_| crate::decimal::Overflow)?;
+        let at = Timestamp::from_micros(self.at.as_micros().saturating_add(later));
+        Ok(Self { at, value })
+    }
+}
+
 /// Sum of the flows above zero.
-pub(crate) fn positive_sum<'a>(flows: impl Iterator<Item = &'a External>) -> Checked<Decimal> {
-    flows.map(|flow| flow.value.max(Decimal::ZERO)).try_fold(Decimal::ZERO, add)
+pub(crate) fn positive_sum(values: impl Iterator<Item = Decimal>) -> Checked<Decimal> {
+    sum(values.map(|value| value.max(Decimal::ZERO)))
 }

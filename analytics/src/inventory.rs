@@ -7,22 +7,27 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use crate::decimal::{Checked, add, add_to, div, mul, sub};
+use crate::decimal::{Checked, add, add_to, share, sub};
 use crate::names::AssetId;
+use crate::pack::packed;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Line {
     pub(crate) quantity: Decimal,
     /// What the quantity cost; negative for a short.
     pub(crate) cost: Decimal,
 }
 
-#[derive(Debug, Default)]
+packed!(Line { quantity, cost });
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Inventory {
     lines: BTreeMap<AssetId, Line>,
     /// Everything realised so far.
     pub(crate) realized: Decimal,
 }
+
+packed!(Inventory { lines, realized });
 
 impl Inventory {
     /// Takes in, or gives away, `quantity` at `value`; both have one sign.
@@ -45,9 +50,8 @@ impl Inventory {
         let whole = quantity.abs() >= line.quantity.abs();
         // In the sign of the holding: what is closed, its cost, its proceeds.
         let closed = if whole { line.quantity } else { -quantity };
-        let cost = if whole { line.cost } else { div(mul(line.cost, closed)?, line.quantity)? };
-        let proceeds =
-            if closed == -quantity { -value } else { div(mul(-value, closed)?, -quantity)? };
+        let cost = if whole { line.cost } else { share(line.cost, closed, line.quantity)? };
+        let proceeds = if closed == -quantity { -value } else { share(-value, closed, -quantity)? };
         add_to(&mut self.realized, sub(proceeds, cost)?)?;
         line.quantity = add(line.quantity, quantity)?;
         // What is left of the holding, plus what opens past zero.
@@ -68,10 +72,9 @@ impl Inventory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::{AssetKind, Names};
 
     fn run(trades: &[(&str, &str)]) -> (Line, Decimal) {
-        let asset = Names::<AssetKind>::default().intern("A", 1).unwrap();
+        let asset = AssetId::of("A");
         let mut inventory = Inventory::default();
         for (quantity, price) in trades {
             let quantity: Decimal = quantity.parse().unwrap();

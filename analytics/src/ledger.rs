@@ -1,33 +1,36 @@
-//! What was accepted, once each, in the order it happened.
+//! What is taken in, once each.
 //!
 //! The order of checks on a fill, flow or income is part of the definitions:
 //! status of the flow, late horizon, duplicate or conflict, quantity and
 //! price, accepted. Prices, snapshots and memberships have no ids: of several
 //! for one time, the one delivered last holds.
 //!
-//! Records are sorted by `(t, seen, arrival)`, whatever order they came in.
-//! Everything is bounded by `limits`; a full ledger refuses, it never drops.
+//! An id is remembered as a keyed digest, and for as long as an event of its
+//! time may be delivered. Everything is bounded by `limits`; a full window
+//! refuses, it never drops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rust_decimal::Decimal;
 
-use crate::book::{Book, Quoted};
+use crate::book::Quoted;
 use crate::config::Config;
 use crate::decimal::{Checked, Number, Overflow, add, mul, sub};
-use crate::digest::Fields;
+use crate::digest::{DigestKey, Fields, Spread};
 use crate::event::{
-    AccountEvent, Event, FillEvent, FlowEvent, FlowStatus, IncomeEvent, Market, PriceEvent,
+    AccountEvent, Event, FillEvent, FlowEvent, FlowStatus, IncomeEvent, Market, PriceEvent, Side,
     SnapshotEvent,
 };
 use crate::limits;
-use crate::names::{AccountId, AccountKind, AssetId, AssetKind, Names, SymbolId, SymbolKind};
+use crate::names::{AccountId, AccountKind, AssetId, AssetKind, Names, SymbolId};
+use crate::pack::{Digest, packed};
 use crate::record::{
-    Change, Fill, Flow, Income, Position, Record, Snapshot, Stamp, fill_content, flow_content,
-    income_content, income_name, market_name,
+    Change, Did, Fee, Fill, Flow, Income, Position, Snapshot, Stamp, Valued, fill_content,
+    flow_content, income_content, income_name, market_name,
 };
 use crate::text::{Asset, Name};
 use crate::time::Timestamp;
+use crate::window::{Full, Window};
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +62,14 @@ pub enum FeedError {
     Full { what: &'static str },
 }
 
+impl From<Full> for FeedError {
+    fn from(Full(what): Full) -> Self {
+        Self::Full { what }
+    }
+}
+
 /// Events that are not part of the result, by reason.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Counts {
     pub(crate) duplicates: u64,
     pub(crate) conflicts: u64,
@@ -70,32 +79,47 @@ pub(crate) struct Counts {
     pub(crate) not_completed: u64,
 }
 
-#[derive(Debug, Default)]
+packed!(Counts { duplicates, conflicts, late, out_of_order, rejected, not_completed });
+
+#[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     pub(crate) assets: Names<AssetKind>,
     pub(crate) accounts: Names<AccountKind>,
-    pub(crate) symbols: Names<SymbolKind>,
-    pub(crate) book: Book,
-    pub(crate) fills: Vec<Fill>,
-    pub(crate) flows: Vec<Flow>,
-    pub(crate) incomes: Vec<Income>,
-    pub(crate) polls: BTreeMap<Timestamp, BTreeMap<AccountId, Snapshot>>,
-    pub(crate) changes: BTreeMap<AccountId, Vec<Change>>,
+    pub(crate) window: Window,
     pub(crate) counts: Counts,
     pub(crate) newest_seen: Option<Timestamp>,
-    newest_accepted: BTreeMap<AccountId, Timestamp>,
-    /// Digest of the id to digest of the content.
-    ids: BTreeMap<u64, u64>,
+    pub(crate) newest_accepted: BTreeMap<AccountId, Timestamp>,
+    /// Nothing up to here is taken in any more.
+    pub(crate) folded: Option<Timestamp>,
+    /// Digest of the id to digest of the content and time.
+    pub(crate) ids: HashMap<u64, (u64, Timestamp), Spread>,
+    pub(crate) arrivals: u64,
     late_horizon_s: i64,
-    arrivals: u64,
-    snapshots: usize,
-    balances: usize,
-    change_count: usize,
+    key: DigestKey,
 }
 
 impl Ledger {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self { late_horizon_s: config.late_horizon_s.into(), ..Self::default() }
+    pub(crate) fn new(config: &Config, key: DigestKey) -> Self {
+        Self {
+            assets: Names::default(),
+            accounts: Names::default(),
+            window: Window::default(),
+            counts: Counts::default(),
+            newest_seen: None,
+            newest_accepted: BTreeMap::new(),
+            folded: None,
+            ids: HashMap::default(),
+            arrivals: 0,
+            late_horizon_s: config.late_horizon_s.into(),
+            key,
+        }
+    }
+
+    /// Drops everything up to `at`.
+    pub(crate) fn forget(&mut self, at: Timestamp, max_age_s: i64) {
+        self.window.forget(at, max_age_s);
+        self.ids.retain(|_, (_, time)| *time > at);
+        self.folded = self.folded.max(Some(at));
     }
 
     pub(crate) fn feed(&mut self, event: &Event) -> Result<Fed, FeedError> {
@@ -134,12 +158,25 @@ impl Ledger {
 
     fn account(&mut self, name: &Name) -> Result<AccountId, FeedError> {
         let full = FeedError::Full { what: "accounts" };
-        self.accounts.intern(name.as_str(), limits::ACCOUNTS_MAX).ok_or(full)
+        let known = self.accounts.list().len();
+        let account = self.accounts.intern(name.as_str(), limits::ACCOUNTS_MAX).ok_or(full)?;
+        if self.accounts.list().len() > known {
+            // It may have been in all the time.
+            self.window.touch(limits::TIME_MIN);
+        }
+        Ok(account)
     }
 
-    fn symbol(&mut self, name: &Name) -> Result<SymbolId, FeedError> {
-        let full = FeedError::Full { what: "symbols" };
-        self.symbols.intern(name.as_str(), limits::NAMES_MAX).ok_or(full)
+    /// Symbols are never written anywhere: a keyed digest is enough.
+    fn contract(&self, symbol: &Name) -> SymbolId {
+        let fields = Fields::new(self.key).text("contract").text(symbol.as_str());
+        SymbolId::from_digest(fields.digest())
+    }
+
+    /// Too old for its delivery to be proven new, or folded.
+    fn is_late(&self, stamp: Stamp) -> bool {
+        stamp.at < stamp.seen.minus_seconds(self.late_horizon_s)
+            || self.folded.is_some_and(|folded| stamp.at <= folded)
     }
 
     fn out_of_range(&mut self, field: &'static str) -> FeedError {
@@ -156,49 +193,44 @@ impl Ledger {
     }
 
     fn price(&mut self, stamp: Stamp, event: &PriceEvent) -> Result<Fed, FeedError> {
+        if self.is_late(stamp) {
+            return Ok(Fed::Late);
+        }
         let price = self.amount("price", event.price)?;
         if price.is_zero() {
             return Ok(Fed::Rejected);
         }
         let pair = (self.asset(&event.asset)?, self.asset(&event.quote)?);
-        if self.book.points >= limits::PRICES_MAX {
-            return Err(FeedError::Full { what: "prices" });
-        }
-        self.book.market(pair, Quoted { stamp, price });
+        self.window.room_for_price()?;
+        self.window.market_price(pair, Quoted { stamp, price });
         Ok(Fed::Accepted)
     }
 
     fn change(&mut self, stamp: Stamp, event: &AccountEvent, open: bool) -> Result<Fed, FeedError> {
-        let account = self.account(&event.account)?;
-        if self.change_count >= limits::CHANGES_MAX {
-            return Err(FeedError::Full { what: "account changes" });
+        if self.is_late(stamp) {
+            return Ok(Fed::Late);
         }
-        self.change_count += 1;
-        let changes = self.changes.entry(account).or_default();
-        let at = changes.partition_point(|other| other.stamp < stamp);
-        changes.insert(at, Change { stamp, open });
+        let account = self.account(&event.account)?;
+        self.window.room_for_change()?;
+        self.window.change(account, Change { stamp, open, back: false });
         Ok(Fed::Accepted)
     }
 
-    /// Takes an account's last closing back; `false` if it is open.
-    pub(crate) fn reopen(&mut self, name: &Name) -> bool {
-        let account = self.accounts.find(name.as_str());
-        let Some(changes) = account.and_then(|account| self.changes.get_mut(&account)) else {
-            return false;
-        };
-        let closed = changes.pop_if(|last| !last.open).is_some();
-        self.change_count -= usize::from(closed);
-        closed
+    /// The account is in again from `at` on, as if it had never left.
+    pub(crate) fn back(&mut self, account: AccountId, at: Timestamp) -> Result<(), FeedError> {
+        self.window.room_for_change()?;
+        self.arrivals += 1;
+        let stamp = Stamp { at, seen: at, arrival: self.arrivals };
+        self.window.change(account, Change { stamp, open: true, back: true });
+        Ok(())
     }
 
     fn snapshot(&mut self, stamp: Stamp, event: &SnapshotEvent) -> Result<Fed, FeedError> {
-        let account = self.account(&event.account)?;
-        let entries = event.balances.len() + event.positions.len();
-        if self.snapshots >= limits::SNAPSHOTS_MAX
-            || self.balances.saturating_add(entries) > limits::BALANCES_MAX
-        {
-            return Err(FeedError::Full { what: "snapshots" });
+        if self.is_late(stamp) {
+            return Ok(Fed::Late);
         }
+        let account = self.account(&event.account)?;
+        self.window.room_for_snapshot(event.balances.len() + event.positions.len())?;
         let mut taken =
             Snapshot { stamp, complete: false, wallet: Vec::new(), positions: Vec::new() };
         let read = self.read_snapshot(event, &mut taken);
@@ -207,17 +239,7 @@ impl Ledger {
             taken.positions.clear();
             taken.complete = false;
         }
-        let held = taken.wallet.len() + taken.positions.len();
-        let poll = self.polls.entry(stamp.at).or_default();
-        if poll.get(&account).is_some_and(|other| other.stamp > stamp) {
-            return read.map(|()| Fed::Accepted);
-        }
-        if let Some(replaced) = poll.insert(account, taken) {
-            self.balances -= replaced.wallet.len() + replaced.positions.len();
-        } else {
-            self.snapshots += 1;
-        }
-        self.balances += held;
+        self.window.snapshot(account, taken);
         read.map(|()| Fed::Accepted)
     }
 
@@ -235,6 +257,9 @@ impl Ledger {
                 (-1, "borrowed", balance.borrowed),
                 (-1, "interest", balance.interest),
             ] {
+                if number == Number::ZERO {
+                    continue;
+                }
                 let part = self.amount(field, number)?;
                 let sum = if sign > 0 { add(net, part) } else { sub(net, part) };
                 net = sum.map_err(|Overflow| self.out_of_range("balances"))?;
@@ -247,7 +272,7 @@ impl Ledger {
         into.wallet = wallet.into_iter().filter(|(_, net)| !net.is_zero()).collect();
         for position in &event.positions {
             let taken = Position {
-                symbol: self.symbol(&position.symbol)?,
+                contract: self.contract(&position.symbol),
                 qty: self.amount("qty", position.qty)?,
                 entry: self.amount("entry_price", position.entry_price)?,
                 unrealized: self.amount("unrealized_pnl", position.unrealized_pnl)?,
@@ -263,24 +288,19 @@ impl Ledger {
 
     /// The checks that all records with an id have in common.
     fn known(&self, stamp: Stamp, id: u64, content: u64) -> Option<Fed> {
-        if stamp.at < stamp.seen.minus_seconds(self.late_horizon_s) {
+        if self.is_late(stamp) {
             return Some(Fed::Late);
         }
-        let &first = self.ids.get(&id)?;
+        let &(first, at) = self.ids.get(&id)?;
+        // An id is known for as long as one of its time may still come.
+        if at < stamp.seen.minus_seconds(self.late_horizon_s) {
+            return None;
+        }
         Some(if first == content { Fed::Duplicate } else { Fed::Conflict })
     }
 
-    fn room(&self) -> Result<(), FeedError> {
-        let records = self.fills.len() + self.flows.len() + self.incomes.len();
-        if records < limits::RECORDS_MAX {
-            Ok(())
-        } else {
-            Err(FeedError::Full { what: "records" })
-        }
-    }
-
     fn accept(&mut self, stamp: Stamp, account: AccountId, id: u64, content: u64) {
-        self.ids.insert(id, content);
+        self.ids.insert(id, (content, stamp.at));
         let newest = self.newest_accepted.entry(account).or_insert(stamp.at);
         if stamp.at < *newest {
             self.counts.out_of_order += 1;
@@ -289,60 +309,62 @@ impl Ledger {
     }
 
     fn fill(&mut self, stamp: Stamp, event: &FillEvent) -> Result<Fed, FeedError> {
-        let place = |kind: &str, id: &Name| {
-            let fields = Fields::default().text(kind).text(event.account.as_str());
-            let fields = fields.text(market_name(event.market)).text(event.symbol.as_str());
-            fields.text(id.as_str()).digest()
-        };
-        let id = place("fill", &event.trade_id);
-        let content = fill_content(event);
+        let place = Fields::new(self.key)
+            .text(event.account.as_str())
+            .text(market_name(event.market))
+            .text(event.symbol.as_str());
+        let order = place.clone().text("order").text(event.order_id.as_str()).digest();
+        let id = place.text("fill").text(event.trade_id.as_str()).digest();
+        let content = fill_content(self.key, event);
         if let Some(known) = self.known(stamp, id, content) {
             return Ok(known);
         }
         let price = self.amount("price", event.price)?;
         let qty = self.amount("qty", event.qty)?;
-        let contract_size = match event.contract_size {
+        let size = match event.contract_size {
             Some(size) => self.amount("contract_size", size)?,
             None => Decimal::ONE,
         };
-        if price.is_zero() || qty.is_zero() || contract_size.is_zero() {
+        if price.is_zero() || qty.is_zero() || size.is_zero() {
             return Ok(Fed::Rejected);
         }
-        let notional = notional(price, qty, contract_size, event.inverse)
-            .map_err(|Overflow| self.out_of_range("price"))?;
+        let inverse = event.inverse;
+        let notional =
+            notional(price, qty, size, inverse).map_err(|Overflow| self.out_of_range("price"))?;
+        let (base, quote) = (self.asset(&event.base)?, self.asset(&event.quote)?);
+        let futures = event.market == Market::Futures;
+        let signed = |amount: Decimal| if event.side == Side::Buy { amount } else { -amount };
         let fee = match &event.fee {
-            Some(fee) => Some((self.asset(&fee.asset)?, self.amount("fee", fee.amount)?)),
+            Some(fee) => {
+                let (asset, amount) = (self.asset(&fee.asset)?, self.amount("fee", fee.amount)?);
+                let valued = if asset == base && asset != quote && !futures {
+                    mul(amount, price).map_or(Valued::No, Valued::ByQuote)
+                } else {
+                    Valued::ByAsset
+                };
+                Some(Fee { asset, amount, valued })
+            }
             None => None,
         };
-        self.room()?;
-        let (base, quote) = (self.asset(&event.base)?, self.asset(&event.quote)?);
-        let settle = match &event.settle_asset {
-            Some(asset) => self.asset(asset)?,
-            None if event.inverse => base,
-            None => quote,
+        let did = if futures {
+            let settle = match &event.settle_asset {
+                Some(asset) => self.asset(asset)?,
+                None if inverse => base,
+                None => quote,
+            };
+            let contract = self.contract(&event.symbol);
+            Did::Trade { contract, settle, qty: signed(qty), price, size, inverse }
+        } else {
+            let bought = mul(qty, size).map_err(|Overflow| self.out_of_range("qty"))?;
+            Did::Swap { base, bought: signed(bought) }
         };
-        let fill = Fill {
-            stamp,
-            account: self.account(&event.account)?,
-            market: event.market,
-            symbol: self.symbol(&event.symbol)?,
-            base,
-            quote,
-            settle,
-            side: event.side,
-            price,
-            qty,
-            contract_size,
-            inverse: event.inverse,
-            notional,
-            fee,
-            order: place("order", &event.order_id),
-        };
-        if event.market != Market::Futures {
-            self.book.own((base, quote), Quoted { stamp, price });
+        self.window.room_for_record()?;
+        let account = self.account(&event.account)?;
+        if !futures {
+            self.window.own_price((base, quote), Quoted { stamp, price });
         }
-        self.accept(stamp, fill.account, id, content);
-        insert(&mut self.fills, fill);
+        self.accept(stamp, account, id, content);
+        self.window.fill(Fill { stamp, account, did, quote, notional, fee, order: Digest(order) });
         Ok(Fed::Accepted)
     }
 
@@ -350,36 +372,41 @@ impl Ledger {
         if event.status != FlowStatus::Completed {
             return Ok(Fed::NotCompleted);
         }
-        let fields = Fields::default().text("flow").text(event.account.as_str());
+        let fields = Fields::new(self.key).text("flow").text(event.account.as_str());
         let id = fields.text(event.id.as_str()).digest();
-        let content = flow_content(event);
+        let content = flow_content(self.key, event);
         if let Some(known) = self.known(stamp, id, content) {
             return Ok(known);
         }
         let amount = self.amount("amount", event.amount)?;
-        self.room()?;
+        self.window.room_for_record()?;
+        let txid = event
+            .txid
+            .as_ref()
+            .map(|txid| Digest(Fields::new(self.key).text("txid").text(txid.as_str()).digest()));
         let flow = Flow {
             stamp,
             account: self.account(&event.account)?,
             asset: self.asset(&event.asset)?,
             amount,
             id: event.id.clone(),
-            txid: event.txid.clone(),
+            txid,
+            taken: false,
         };
         self.accept(stamp, flow.account, id, content);
-        insert(&mut self.flows, flow);
+        self.window.flow(flow);
         Ok(Fed::Accepted)
     }
 
     fn income(&mut self, stamp: Stamp, event: &IncomeEvent) -> Result<Fed, FeedError> {
-        let fields = Fields::default().text("income").text(event.account.as_str());
+        let fields = Fields::new(self.key).text("income").text(event.account.as_str());
         let id = fields.text(income_name(event.kind)).text(event.id.as_str()).digest();
-        let content = income_content(event);
+        let content = income_content(self.key, event);
         if let Some(known) = self.known(stamp, id, content) {
             return Ok(known);
         }
         let amount = self.amount("amount", event.amount)?;
-        self.room()?;
+        self.window.room_for_record()?;
         let income = Income {
             stamp,
             account: self.account(&event.account)?,
@@ -388,7 +415,7 @@ impl Ledger {
             amount,
         };
         self.accept(stamp, income.account, id, content);
-        insert(&mut self.incomes, income);
+        self.window.income(income);
         Ok(Fed::Accepted)
     }
 }
@@ -398,9 +425,4 @@ fn notional(price: Decimal, qty: Decimal, size: Decimal, inverse: bool) -> Check
     let of_price = if inverse { qty } else { mul(qty, price)? };
     let notional = mul(of_price, size)?;
     if notional <= limits::AMOUNT_MAX { Ok(notional) } else { Err(Overflow) }
-}
-
-fn insert<R: Record>(records: &mut Vec<R>, record: R) {
-    let at = records.partition_point(|other| other.stamp() < record.stamp());
-    records.insert(at, record);
 }

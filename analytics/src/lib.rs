@@ -13,20 +13,24 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`event`], [`config`], [`case`] | what comes in |
-//! | `ledger`, `record`, `names`, `digest` | what was accepted, once each |
+//! | `ledger`, `record`, `names`, `digest` | what is accepted, once each |
+//! | `window` | what is newer than the folded point |
 //! | `book` | prices, legs and routes |
-//! | `valuation`, `scope` | which polls are valuations, and which events count |
+//! | `walk` | from the folded point through the window, for results and for folding |
+//! | `valuation`, `stay` | which polls are valuations, and which events count |
 //! | `transfer`, `effect`, `reconcile`, `flow` | what crossed the portfolio's border |
 //! | `returns`, `approx` | percentage returns |
 //! | `activity`, `pnl`, `inventory`, `risk`, `quality` | the other sections |
+//! | `fold`, `carry` | taking it into sums, and the sums |
+//! | `seal`, `pack` | the bytes of a sealed state |
 //! | [`result`], [`mod@method`] | what goes out |
 //! | `series` | the index day by day, for charts |
 //!
 //! ```
-//! use analytics::{Config, Engine, Event};
+//! use analytics::{Config, DigestKey, Engine, Event};
 //!
 //! let config = Config::new("USD".parse()?, "2026-01-01T00:00:00Z".parse()?);
-//! let mut engine = Engine::new(config)?;
+//! let mut engine = Engine::new(config, DigestKey::PUBLIC)?;
 //! for line in [
 //!     r#"{"type":"price","t":"2026-01-01T00:00:00Z","asset":"BTC","quote":"USD","price":"50000"}"#,
 //!     r#"{"type":"snapshot","t":"2026-01-01T00:00:00Z","account":"a","balances":[{"asset":"BTC","free":"2"}]}"#,
@@ -53,30 +57,39 @@ pub mod time;
 mod activity;
 mod approx;
 mod book;
+mod carry;
 mod digest;
 mod effect;
 mod engine;
 mod flow;
+mod fold;
 mod inventory;
 mod ledger;
 mod names;
+mod pack;
 mod pnl;
 mod quality;
 mod reconcile;
 mod record;
 mod returns;
 mod risk;
-mod scope;
+mod seal;
 mod series;
+mod stay;
 mod transfer;
 mod valuation;
+mod walk;
+mod window;
 
 pub use case::{Case, CaseError};
 pub use config::{Config, ConfigError};
+pub use digest::DigestKey;
 pub use engine::{Engine, ResultError};
 pub use event::Event;
 pub use ledger::{Fed, FeedError};
 pub use method::{Method, method, methods};
+pub use pack::Unsealable;
 pub use result::ResultSet;
+pub use seal::SealedSizes;
 pub use series::{Figures, Series, SeriesDay};
 pub use time::{Day, Timestamp};

@@ -32,7 +32,8 @@ pub const PIVOTS_MAX: usize = 8;
 pub const PEGS_MAX: usize = 32;
 
 /// Largest quantity, price or notional of one event: 10^22. The sum over
-/// [`RECORDS_MAX`] of them is below the 7.9 x 10^28 of a 96-bit decimal.
+/// [`RECORDS_MAX`] of them is below the 7.9 x 10^28 of a 96-bit decimal; a sum
+/// over a longer life that is not costs the tick it overflows at.
 pub const AMOUNT_MAX: Decimal = Decimal::from_parts(0xB240_0000, 0x19E0_C9BA, 0x21E, false, 0);
 
 /// Largest value in base currency of one event or one valuation: 10^20.
@@ -40,19 +41,19 @@ pub const AMOUNT_MAX: Decimal = Decimal::from_parts(0xB240_0000, 0x19E0_C9BA, 0x
 /// ten years in days, fit.
 pub const VALUE_MAX: Decimal = Decimal::from_parts(0x6310_0000, 0x6BC7_5E2D, 0x5, false, 0);
 
-/// Fills, flows and income records held, for as long as the portfolio lives:
-/// just under two a minute for a year.
+/// Fills, flows and income records that are not folded yet, four a second for
+/// three days.
 pub const RECORDS_MAX: usize = 1 << 20;
 
-/// Price points held, one per pair and time: 30 pairs at a point a minute for
-/// three months.
+/// Price points held, one per pair and time: 300 pairs at a point a minute for
+/// nine days.
 pub const PRICES_MAX: usize = 1 << 22;
 
-/// Snapshots held: five accounts polled every five minutes for a year are
-/// 525,600.
-pub const SNAPSHOTS_MAX: usize = 1 << 20;
+/// Snapshots that are not folded yet: 256 accounts polled every minute for
+/// three days are 1,105,920.
+pub const SNAPSHOTS_MAX: usize = 1 << 21;
 
-/// Non-zero balances and positions held in snapshots.
+/// Non-zero balances and positions in them.
 pub const BALANCES_MAX: usize = 1 << 23;
 
 /// Balances, and positions, of one snapshot.
@@ -64,15 +65,21 @@ pub const ACCOUNTS_MAX: usize = 256;
 /// Distinct assets, and distinct symbols, of one portfolio.
 pub const NAMES_MAX: usize = 1 << 15;
 
-/// Times an account may join or leave.
+/// Times accounts may join or leave before it is folded.
 pub const CHANGES_MAX: usize = 1 << 12;
+
+/// Flows that the money-weighted return takes one by one. Older ones count by
+/// day, at the mean time of that day's.
+pub const FLOWS_MAX: usize = 512;
+
+/// Days and sides of older flows, two a day for ten years.
+pub const FLOW_DAYS_MAX: usize = 7_320;
 
 /// Days of the series for charts: ten years.
 pub const SERIES_DAYS_MAX: usize = 3_660;
 
-/// Polls that may be dropped for an overflow before the result is refused.
-/// Each one costs a full calculation.
-pub const OVERFLOWED_POLLS_MAX: usize = 16;
+/// Bytes of a sealed state: a full window, and a century of hours.
+pub const SEALED_LEN_MAX: usize = 1 << 30;
 
 #[cfg(test)]
 mod tests {

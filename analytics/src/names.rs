@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
-use crate::digest::Fields;
+use crate::digest::{DigestKey, Fields};
 
-/// The place of one name in one table. The type parameter keeps assets,
-/// accounts and symbols apart.
+/// A digest of one name. The type parameter keeps assets, accounts and
+/// symbols apart.
 ///
-/// Ids are ordered by a digest of the name, so that sums over them round the
+/// It depends on the name alone, so that sums in the order of ids round the
 /// same whatever order the names came in.
 pub(crate) struct Id<K> {
     digest: u64,
-    place: u32,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -29,44 +28,67 @@ macro_rules! kinds {
 
 kinds!(AssetKind: AssetId, AccountKind: AccountId, SymbolKind: SymbolId);
 
-/// Each name once, in order of first use.
-#[derive(Debug)]
-pub(crate) struct Names<K> {
-    ids: BTreeMap<Box<str>, Id<K>>,
-    list: Vec<Box<str>>,
+impl<K> Id<K> {
+    pub(crate) const fn from_digest(digest: u64) -> Self {
+        Self { digest, kind: PhantomData }
+    }
+
+    pub(crate) const fn digest(self) -> u64 {
+        self.digest
+    }
+
+    /// Of a name that is no secret.
+    pub(crate) fn of(name: &str) -> Self {
+        Self::from_digest(Fields::new(DigestKey::PUBLIC).text(name).digest())
+    }
 }
 
+/// Each name once.
+#[derive(Debug)]
+pub(crate) struct Names<K>(BTreeMap<Id<K>, Box<str>>);
+
 impl<K> Names<K> {
-    /// The id of `name`; `None` where the table holds `max` others already.
+    /// The id of `name`; `None` where the table holds `max` others already, or
+    /// another name with that digest.
     pub(crate) fn intern(&mut self, name: &str, max: usize) -> Option<Id<K>> {
-        if let Some(&id) = self.ids.get(name) {
-            return Some(id);
+        let id = Id::of(name);
+        match self.0.get(&id) {
+            Some(known) => (**known == *name).then_some(id),
+            None if self.0.len() < max => {
+                self.0.insert(id, name.into());
+                Some(id)
+            }
+            None => None,
         }
-        let place = u32::try_from(self.list.len()).ok().filter(|_| self.list.len() < max)?;
-        let digest = Fields::default().text(name).digest();
-        let id = Id { digest, place, kind: PhantomData };
-        self.ids.insert(name.into(), id);
-        self.list.push(name.into());
-        Some(id)
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Id<K>> {
-        self.ids.get(name).copied()
+        let id = Id::of(name);
+        self.0.get(&id).filter(|known| ***known == *name).map(|_| id)
     }
 
     pub(crate) fn name(&self, id: Id<K>) -> &str {
-        usize::try_from(id.place).ok().and_then(|at| self.list.get(at)).map_or("", |name| name)
+        self.0.get(&id).map_or("", |name| name)
     }
 
-    /// In order of the names.
     pub(crate) fn ids(&self) -> impl Iterator<Item = Id<K>> {
-        self.ids.values().copied()
+        self.0.keys().copied()
+    }
+
+    pub(crate) fn list(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.values().map(|name| &**name)
+    }
+}
+
+impl<K> Clone for Names<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
 impl<K> Default for Names<K> {
     fn default() -> Self {
-        Self { ids: BTreeMap::new(), list: Vec::new() }
+        Self(BTreeMap::new())
     }
 }
 
@@ -80,7 +102,7 @@ impl<K> Copy for Id<K> {}
 
 impl<K> PartialEq for Id<K> {
     fn eq(&self, other: &Self) -> bool {
-        self.place == other.place && self.digest == other.digest
+        self.digest == other.digest
     }
 }
 
@@ -94,13 +116,13 @@ impl<K> PartialOrd for Id<K> {
 
 impl<K> Ord for Id<K> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.digest, self.place).cmp(&(other.digest, other.place))
+        self.digest.cmp(&other.digest)
     }
 }
 
 impl<K> Debug for Id<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.place.fmt(f)
+        write!(f, "{:x}", self.digest)
     }
 }
 
@@ -116,6 +138,7 @@ mod tests {
         assert_eq!(names.intern("A", 2), Some(a));
         assert_eq!(names.intern("C", 2), None);
         assert_eq!((names.name(a), names.name(b)), ("A", "B"));
-        assert_eq!(names.ids().collect::<Vec<_>>(), [a, b]);
+        assert_eq!((names.find("B"), names.find("C")), (Some(b), None));
+        assert_eq!(names.ids().count(), 2);
     }
 }

@@ -12,72 +12,33 @@ use rust_decimal::Decimal;
 use crate::activity::Worth;
 use crate::book::Rates;
 use crate::decimal::{Checked, Money, add, add_to, bounded, sub};
-use crate::effect::Effect;
-use crate::flow::{Border, Entry};
+use crate::flow::{Entry, External};
 use crate::inventory::Inventory;
-use crate::reconcile::Reconciled;
-use crate::record::{Fill, Stamp};
+use crate::pack::packed;
+use crate::record::{Did, Fill, Stamp};
 use crate::result::Pnl;
-use crate::scope::Scoped;
 use crate::time::Timestamp;
-use crate::valuation::{Tick, Valuation};
-
-/// What profit is calculated from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sources<'a> {
-    pub(crate) valuation: &'a Valuation<'a>,
-    pub(crate) fills: &'a [Scoped<'a, Fill>],
-    /// One for each fill, as `worths`.
-    pub(crate) effects: &'a [Effect],
-    pub(crate) worths: &'a [Worth],
-    /// Stamp, then what came in.
-    pub(crate) incomes: &'a [(Stamp, Entry)],
-    pub(crate) border: &'a Border,
-    pub(crate) reconciled: &'a Reconciled,
-    pub(crate) gain: Decimal,
-}
+use crate::valuation::Tick;
 
 /// When something enters the inventory: by time; at one time records before
 /// what a valuation shows; records in their order.
 type Order = (Timestamp, bool, Option<Stamp>);
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Take(Entry),
     /// First price of something held.
     Revalue(Entry),
 }
 
-pub(crate) fn pnl(sources: Sources<'_>, rates: Rates<'_>) -> Checked<Pnl> {
-    let ticks = &sources.valuation.ticks;
-    let (Some(first), Some(last)) = (ticks.first(), ticks.last()) else {
-        return Ok(Pnl::default());
-    };
-    let mut parts = Parts::default();
-    let mut steps: Vec<(Order, Step)> = Vec::new();
-    parts.fills(sources, rates, &mut steps)?;
-    parts.rest(sources, &mut steps)?;
-    steps.sort_by_key(|(order, _)| *order);
-
-    let mut inventory = Inventory::default();
-    for holding in first.holdings.values() {
-        for &(asset, net) in &holding.snapshot.wallet {
-            let value = first.rates.get(&asset).map_or(Ok(Decimal::ZERO), |rate| rate.of(net))?;
-            inventory.take(asset, net, value)?;
-        }
-    }
-    inventory.realized = Decimal::ZERO;
-    for (_, step) in &steps {
-        match step {
-            Step::Take(entry) => inventory.take(entry.asset, entry.quantity, entry.value)?,
-            Step::Revalue(entry) => inventory.revalue(entry.asset, entry.value)?,
-        }
-    }
-    parts.finish(&inventory, first, last, sources, rates)
-}
-
+/// What enters the inventory in one sub-period.
 #[derive(Debug, Default)]
-struct Parts {
+pub(crate) struct Steps(Vec<(Order, Step)>);
+
+/// The sums so far, and what is held at which cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Profit {
+    inventory: Inventory,
     realized_futures: Decimal,
     fees: Decimal,
     income: Decimal,
@@ -85,93 +46,139 @@ struct Parts {
     unexplained_out: Decimal,
     /// Unrealised futures profit that joined, less what left.
     moved_unrealized: Decimal,
+    /// Unrealised futures profit at the first tick.
+    first_unrealized: Decimal,
 }
 
-impl Parts {
-    fn fills(
+packed!(Profit {
+    inventory,
+    realized_futures,
+    fees,
+    income,
+    transfer_fees,
+    unexplained_out,
+    moved_unrealized,
+    first_unrealized,
+});
+
+impl Profit {
+    /// Everything held at the first tick, at its value.
+    pub(crate) fn begin(first: &Tick) -> Checked<Self> {
+        let mut profit = Self { first_unrealized: first.unrealized()?, ..Self::default() };
+        for holding in first.holdings.values() {
+            for &(asset, net) in &holding.snapshot.wallet {
+                let rate = first.rates.get(&asset);
+                let value = rate.map_or(Ok(Decimal::ZERO), |rate| rate.of(net))?;
+                profit.inventory.take(asset, net, value)?;
+            }
+        }
+        profit.inventory.realized = Decimal::ZERO;
+        Ok(profit)
+    }
+
+    pub(crate) fn fill(
         &mut self,
-        sources: Sources<'_>,
+        fill: &Fill,
+        worth: &Worth,
+        realized: Decimal,
         rates: Rates<'_>,
-        steps: &mut Vec<(Order, Step)>,
+        steps: &mut Steps,
     ) -> Checked<()> {
-        let fills = sources.fills.iter().zip(sources.effects).zip(sources.worths);
-        for ((fill, effect), worth) in fills.filter(|((fill, _), _)| fill.valued) {
-            let stamp = fill.record.stamp;
-            let mut take = |asset, quantity, value| {
-                let entry = Entry { asset, quantity, value };
-                steps.push(((stamp.at, false, Some(stamp)), Step::Take(entry)));
-            };
-            if let Some([(base, bought), (quote, paid)]) = effect.swapped {
+        let mut take = |asset, quantity, value| {
+            let order = (fill.stamp.at, false, Some(fill.stamp));
+            steps.0.push((order, Step::Take(Entry { asset, quantity, value })));
+        };
+        match fill.did {
+            Did::Swap { base, bought } => {
                 let value = worth.swap.unwrap_or_default();
                 let value = if bought.is_sign_negative() { -value } else { value };
                 take(base, bought, value);
-                take(quote, paid, -value);
+                take(fill.quote, fill.paid(bought), -value);
             }
-            if let Some((settle, realized)) = effect.realized {
-                let rate = rates.rate(settle, stamp.at);
+            Did::Trade { settle, .. } => {
+                let rate = rates.rate(settle, fill.stamp.at);
                 let value = rate.and_then(|rate| rate.of(realized).and_then(bounded).ok());
                 let value = value.unwrap_or_default();
                 add_to(&mut self.realized_futures, value)?;
                 take(settle, realized, value);
             }
-            if let Some((asset, amount)) = fill.record.fee {
-                let value = worth.fee.unwrap_or_default();
-                add_to(&mut self.fees, value)?;
-                take(asset, -amount, -value);
+        }
+        if let Some(fee) = fill.fee {
+            let value = worth.fee.unwrap_or_default();
+            add_to(&mut self.fees, value)?;
+            take(fee.asset, -fee.amount, -value);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn income(&mut self, stamp: Stamp, entry: Entry, steps: &mut Steps) -> Checked<()> {
+        steps.0.push(((stamp.at, false, Some(stamp)), Step::Take(entry)));
+        add_to(&mut self.income, entry.value)
+    }
+
+    pub(crate) fn flow(&mut self, flow: &External, steps: &mut Steps) -> Checked<()> {
+        for &entry in &flow.entries {
+            let step = if entry.quantity.is_zero() { Step::Revalue } else { Step::Take };
+            steps.0.push(((flow.at, true, None), step(entry)));
+        }
+        add_to(&mut self.moved_unrealized, flow.unrealized)
+    }
+
+    pub(crate) fn transfer_fee(
+        &mut self,
+        at: Timestamp,
+        lost: Entry,
+        steps: &mut Steps,
+    ) -> Checked<()> {
+        let (quantity, value) = (-lost.quantity, -lost.value);
+        steps.0.push(((at, true, None), Step::Take(Entry { quantity, value, ..lost })));
+        add_to(&mut self.transfer_fees, lost.value)
+    }
+
+    /// What an account lost without a record; `net` is the sum of the values
+    /// and not above zero.
+    pub(crate) fn unexplained(
+        &mut self,
+        at: Timestamp,
+        lines: &[Entry],
+        net: Decimal,
+        steps: &mut Steps,
+    ) -> Checked<()> {
+        steps.0.extend(lines.iter().map(|entry| ((at, true, None), Step::Take(*entry))));
+        self.unexplained_out = sub(self.unexplained_out, net)?;
+        Ok(())
+    }
+
+    /// What changed and never had a price.
+    pub(crate) fn unpriced(at: Timestamp, entry: Entry, steps: &mut Steps) {
+        steps.0.push(((at, true, None), Step::Take(entry)));
+    }
+
+    /// Replays the steps of one sub-period.
+    pub(crate) fn advance(&mut self, mut steps: Steps) -> Checked<()> {
+        steps.0.sort_by_key(|(order, _)| *order);
+        for (_, step) in &steps.0 {
+            match step {
+                Step::Take(entry) => {
+                    self.inventory.take(entry.asset, entry.quantity, entry.value)?;
+                }
+                Step::Revalue(entry) => self.inventory.revalue(entry.asset, entry.value)?,
             }
         }
         Ok(())
     }
 
-    fn rest(&mut self, sources: Sources<'_>, steps: &mut Vec<(Order, Step)>) -> Checked<()> {
-        for &(stamp, entry) in sources.incomes {
-            add_to(&mut self.income, entry.value)?;
-            steps.push(((stamp.at, false, Some(stamp)), Step::Take(entry)));
-        }
-        for flow in &sources.border.flows {
-            add_to(&mut self.moved_unrealized, flow.unrealized)?;
-            for &entry in &flow.entries {
-                let step = if entry.quantity.is_zero() { Step::Revalue } else { Step::Take };
-                steps.push(((flow.at, true, None), step(entry)));
-            }
-        }
-        for &(at, lost) in &sources.border.lost {
-            add_to(&mut self.transfer_fees, lost.value)?;
-            let (quantity, value) = (-lost.quantity, -lost.value);
-            steps.push(((at, true, None), Step::Take(Entry { quantity, value, ..lost })));
-        }
-        for lost in sources.reconciled.unexplained.iter().filter(|u| u.net <= Decimal::ZERO) {
-            let Some(at) = sources.valuation.at(lost.tick) else { continue };
-            self.unexplained_out = sub(self.unexplained_out, lost.net)?;
-            steps.extend(lost.entries().map(|entry| ((at, true, None), Step::Take(entry))));
-        }
-        for &(tick, asset, quantity) in &sources.reconciled.unpriced {
-            let Some(at) = sources.valuation.at(tick) else { continue };
-            let entry = Entry { asset, quantity, value: Decimal::ZERO };
-            steps.push(((at, true, None), Step::Take(entry)));
-        }
-        Ok(())
-    }
-
-    fn finish(
-        self,
-        inventory: &Inventory,
-        first: &Tick<'_>,
-        last: &Tick<'_>,
-        sources: Sources<'_>,
-        rates: Rates<'_>,
-    ) -> Checked<Pnl> {
+    /// The section, valued at the last tick.
+    pub(crate) fn finish(&self, last: &Tick, gain: Decimal, rates: Rates<'_>) -> Checked<Pnl> {
         let mut unrealized = Decimal::ZERO;
-        for (asset, line) in inventory.lines() {
+        for (asset, line) in self.inventory.lines() {
             let rate = rates.rate(asset, last.at);
             let value = rate.map_or(Ok(Decimal::ZERO), |rate| rate.of(line.quantity))?;
             add_to(&mut unrealized, sub(value, line.cost)?)?;
         }
-        let open = |tick: &Tick<'_>| {
-            crate::decimal::sum(tick.holdings.values().map(|holding| holding.unrealized))
-        };
-        let futures_change = sub(sub(open(last)?, open(first)?)?, self.moved_unrealized)?;
-        let mut explained = add(inventory.realized, self.realized_futures)?;
+        let futures_change =
+            sub(sub(last.unrealized()?, self.first_unrealized)?, self.moved_unrealized)?;
+        let mut explained = add(self.inventory.realized, self.realized_futures)?;
         for part in [unrealized, futures_change, self.income] {
             add_to(&mut explained, part)?;
         }
@@ -179,7 +186,7 @@ impl Parts {
             add_to(&mut explained, -cost)?;
         }
         Ok(Pnl {
-            realized_spot: Money::new(inventory.realized),
+            realized_spot: Money::new(self.inventory.realized),
             realized_futures: Money::new(self.realized_futures),
             unrealized: Money::new(unrealized),
             unrealized_futures_change: Money::new(futures_change),
@@ -187,7 +194,7 @@ impl Parts {
             income: Money::new(self.income),
             transfer_fees: Money::new(self.transfer_fees),
             unexplained_out: Money::new(self.unexplained_out),
-            residual: Money::new(sub(sources.gain, explained)?),
+            residual: Money::new(sub(gain, explained)?),
         })
     }
 }

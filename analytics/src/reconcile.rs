@@ -13,245 +13,170 @@ use rust_decimal::Decimal;
 
 use crate::book::{Rate, Rates};
 use crate::config::Config;
-use crate::decimal::{Checked, add, add_to, mul, sub, sum};
-use crate::effect::Effect;
+use crate::decimal::{Checked, Overflow, add, add_to, div, mul, sub};
 use crate::names::{AccountId, AssetId};
-use crate::record::{Fill, Flow, Income};
-use crate::scope::Scoped;
+use crate::record::Flow;
 use crate::time::Timestamp;
-use crate::valuation::{Quantities, Stay, Tick, Valuation};
+use crate::valuation::{Quantities, Tick, in_wallet};
 
-/// Half of a timing skew.
-#[derive(Debug)]
-pub(crate) struct Skew {
+/// What the records say changed, by account.
+pub(crate) type Changes = BTreeMap<AccountId, Quantities>;
+
+/// What one account cannot explain of one asset at one tick.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Residual {
+    pub(crate) account: AccountId,
     pub(crate) asset: AssetId,
     pub(crate) amount: Decimal,
-    /// At the tick that ends its sub-period.
     pub(crate) value: Decimal,
-    pub(crate) tick: usize,
-    pub(crate) at: Timestamp,
-}
-
-/// What one account cannot explain at one tick.
-#[derive(Debug)]
-pub(crate) struct Unexplained {
-    pub(crate) tick: usize,
-    pub(crate) lines: Vec<Line>,
-    /// Sum of the values.
-    pub(crate) net: Decimal,
-}
-
-/// Asset, quantity, value.
-type Line = (AssetId, Decimal, Decimal);
-
-#[derive(Debug, Default)]
-pub(crate) struct Reconciled {
-    pub(crate) skews: Vec<Skew>,
-    pub(crate) pairs: u64,
-    pub(crate) unexplained: Vec<Unexplained>,
-    /// Tick, asset, quantity of what never had a price: in no value, so
-    /// neither a flow nor a loss.
-    pub(crate) unpriced: Vec<(usize, AssetId, Decimal)>,
-}
-
-/// What the ledger says happened.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Recorded<'a> {
-    pub(crate) fills: &'a [Scoped<'a, Fill>],
-    /// One for each fill.
-    pub(crate) effects: &'a [Effect],
-    pub(crate) flows: &'a [Scoped<'a, Flow>],
-    pub(crate) incomes: &'a [Scoped<'a, Income>],
-}
-
-pub(crate) fn reconcile(
-    valuation: &Valuation<'_>,
-    recorded: Recorded<'_>,
-    config: &Config,
-    rates: Rates<'_>,
-) -> Checked<Reconciled> {
-    let mut reconciled = Reconciled::default();
-    let mut residuals = residuals(valuation, recorded, rates, &mut reconciled.unpriced)?;
-    residuals.retain(|residual| residual.worth > config.recon_tolerance.get());
-    for (earlier, later) in pairs(&residuals, config)? {
-        reconciled.pairs += 1;
-        for index in [earlier, later] {
-            let Some(residual) = residuals.get_mut(index) else { continue };
-            residual.matched = true;
-            let at = recorded_at(residual, valuation, recorded.flows)?.unwrap_or(residual.at);
-            let Residual { asset, amount, rate, tick, .. } = *residual;
-            let value = rate.of(amount)?;
-            reconciled.skews.push(Skew { asset, amount, value, tick, at });
-        }
-    }
-    let mut rest: BTreeMap<(usize, AccountId), Vec<Line>> = BTreeMap::new();
-    for residual in residuals.iter().filter(|residual| !residual.matched) {
-        let line = (residual.asset, residual.amount, residual.rate.of(residual.amount)?);
-        rest.entry((residual.tick, residual.account)).or_default().push(line);
-    }
-    for ((tick, _), lines) in rest {
-        let net = sum(lines.iter().map(|(.., value)| *value))?;
-        reconciled.unexplained.push(Unexplained { tick, lines, net });
-    }
-    Ok(reconciled)
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Residual {
-    account: AccountId,
-    asset: AssetId,
-    amount: Decimal,
-    /// In base currency for one unit.
     rate: Rate,
-    /// Its value without the sign.
-    worth: Decimal,
-    tick: usize,
-    at: Timestamp,
-    matched: bool,
+    pub(crate) skew: Option<Skew>,
 }
 
-/// Every residual that has a rate, in order of time.
-fn residuals(
-    valuation: &Valuation<'_>,
-    recorded: Recorded<'_>,
-    rates: Rates<'_>,
-    unpriced: &mut Vec<(usize, AssetId, Decimal)>,
-) -> Checked<Vec<Residual>> {
-    let changes = changes(valuation, recorded)?;
-    let none = Quantities::new();
-    let mut residuals = Vec::new();
-    for (before, pair) in valuation.ticks.windows(2).enumerate() {
-        let [earlier, later] = pair else { continue };
-        let tick = before + 1;
-        let stayed =
-            |stay: &&Stay| stay.ticks.is_some_and(|(first, last)| first <= before && tick <= last);
-        for stay in valuation.stays.iter().filter(stayed) {
-            let changes = changes.get(&(tick, stay.account)).unwrap_or(&none);
-            let account = stay.account;
-            for (asset, amount) in between(earlier, later, account, changes)? {
-                let at = later.at;
-                let rate = rates.rate(asset, at).or_else(|| earlier.rates.get(&asset).copied());
-                let Some(rate) = rate else {
-                    unpriced.push((tick, asset, amount));
-                    continue;
-                };
-                let worth = rate.of(amount)?.abs();
-                let matched = false;
-                residuals.push(Residual { account, asset, amount, rate, worth, tick, at, matched });
-            }
+/// A residual is one half of a timing skew.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Skew {
+    /// The other half is at this later tick.
+    UndoneAt(Timestamp),
+    /// The other half is earlier.
+    Undoes,
+}
+
+/// Everything unexplained at one tick, in order of account and asset.
+#[derive(Clone, Debug)]
+pub(crate) struct AtTick {
+    pub(crate) at: Timestamp,
+    pub(crate) residuals: Vec<Residual>,
+    /// What never had a price: in no value, so neither a flow nor a loss.
+    pub(crate) unpriced: Vec<(AssetId, Decimal)>,
+}
+
+impl AtTick {
+    pub(crate) const fn none(at: Timestamp) -> Self {
+        Self { at, residuals: Vec::new(), unpriced: Vec::new() }
+    }
+
+    /// Compares the wallet of an account with what it was before.
+    pub(crate) fn account(
+        &mut self,
+        account: AccountId,
+        before: &[(AssetId, Decimal)],
+        now: &[(AssetId, Decimal)],
+        changes: Option<&Quantities>,
+        rate: impl Fn(AssetId) -> Option<Rate>,
+        tolerance: Decimal,
+    ) {
+        // Most wallets are as they were.
+        if changes.is_none_or(BTreeMap::is_empty) && before == now {
+            return;
         }
-    }
-    Ok(residuals)
-}
-
-/// What changed and is not recorded.
-fn between(
-    earlier: &Tick<'_>,
-    later: &Tick<'_>,
-    account: AccountId,
-    changes: &Quantities,
-) -> Checked<Vec<(AssetId, Decimal)>> {
-    let (Some(before), Some(now)) = (earlier.holdings.get(&account), later.holdings.get(&account))
-    else {
-        return Ok(Vec::new());
-    };
-    let held = before.snapshot.wallet.iter().chain(&now.snapshot.wallet);
-    let mut assets: BTreeSet<AssetId> = held.map(|(asset, _)| *asset).collect();
-    assets.extend(changes.keys());
-    let mut residuals = Vec::new();
-    for asset in assets {
-        let change = changes.get(&asset).copied().unwrap_or_default();
-        let amount = sub(sub(now.wallet(asset), before.wallet(asset))?, change)?;
-        if !amount.is_zero() {
-            residuals.push((asset, amount));
-        }
-    }
-    Ok(residuals)
-}
-
-/// Everything recorded, by the tick that ends its sub-period and by account.
-fn changes(
-    valuation: &Valuation<'_>,
-    recorded: Recorded<'_>,
-) -> Checked<BTreeMap<(usize, AccountId), Quantities>> {
-    let mut changes: BTreeMap<(usize, AccountId), Quantities> = BTreeMap::new();
-    let mut note = |at, account, asset, amount| {
-        let Some(tick) = valuation.ending(at) else { return Ok(()) };
-        let of_account = changes.entry((tick, account)).or_default();
-        add_to(of_account.entry(asset).or_default(), amount)
-    };
-    for (fill, effect) in recorded.fills.iter().zip(recorded.effects).filter(|(f, _)| f.valued) {
-        for (asset, amount) in effect.changes(fill.record) {
-            note(fill.record.stamp.at, fill.record.account, asset, amount)?;
-        }
-    }
-    for flow in recorded.flows.iter().filter(|flow| flow.valued) {
-        let record = flow.record;
-        note(record.stamp.at, record.account, record.asset, record.amount)?;
-    }
-    for income in recorded.incomes.iter().filter(|income| income.valued) {
-        let record = income.record;
-        note(record.stamp.at, record.account, record.asset, record.amount)?;
-    }
-    Ok(changes)
-}
-
-/// Pairs each residual with the first later one that undoes it.
-fn pairs(residuals: &[Residual], config: &Config) -> Checked<Vec<(usize, usize)>> {
-    let mut by_asset: BTreeMap<(AccountId, AssetId), Vec<(usize, &Residual)>> = BTreeMap::new();
-    for (index, residual) in residuals.iter().enumerate() {
-        by_asset.entry((residual.account, residual.asset)).or_default().push((index, residual));
-    }
-    let grace = i64::from(config.recon_grace_s).saturating_mul(1_000_000);
-    let mut taken = BTreeSet::new();
-    let mut pairs = Vec::new();
-    for of_asset in by_asset.values() {
-        for (position, (earlier, one)) in of_asset.iter().enumerate() {
-            if taken.contains(earlier) {
+        let recorded = |asset| changes.and_then(|all| all.get(&asset)).copied().unwrap_or_default();
+        let mut assets: BTreeSet<AssetId> =
+            before.iter().chain(now).map(|(asset, _)| *asset).collect();
+        assets.extend(changes.into_iter().flat_map(BTreeMap::keys));
+        for asset in assets {
+            let grown = sub(in_wallet(now, asset), in_wallet(before, asset));
+            let Ok(amount) = grown.and_then(|grown| sub(grown, recorded(asset))) else { continue };
+            if amount.is_zero() {
                 continue;
             }
-            for (later, other) in of_asset.iter().skip(position + 1) {
-                if other.at.micros_since(one.at) > grace {
-                    break;
-                }
-                let opposite = one.amount.is_sign_negative() != other.amount.is_sign_negative();
-                let left = other.rate.of(add(one.amount, other.amount)?)?.abs();
-                if opposite && left <= config.recon_tolerance.get() && !taken.contains(later) {
-                    taken.extend([*earlier, *later]);
-                    pairs.push((*earlier, *later));
-                    break;
-                }
+            let Some(rate) = rate(asset) else {
+                self.unpriced.push((asset, amount));
+                continue;
+            };
+            // What overflows is past every balance: the records are at fault.
+            let Ok(value) = rate.of(amount).and_then(crate::decimal::bounded) else { continue };
+            if value.abs() > tolerance {
+                self.residuals.push(Residual { account, asset, amount, value, rate, skew: None });
             }
         }
     }
-    pairs.sort_unstable();
-    Ok(pairs)
 }
 
-/// The size-weighted mean time of the account's recorded flows of the asset
-/// in the sub-period, if there are any.
-fn recorded_at(
-    residual: &Residual,
-    valuation: &Valuation<'_>,
-    flows: &[Scoped<'_, Flow>],
+/// The rate of what is unexplained at `now`: of that tick, or else of the one
+/// before.
+pub(crate) fn rate_at(asset: AssetId, now: &Tick, before: &Tick, rates: Rates<'_>) -> Option<Rate> {
+    let held = now.rates.get(&asset).copied();
+    held.or_else(|| rates.rate(asset, now.at)).or_else(|| before.rates.get(&asset).copied())
+}
+
+/// Half of a timing skew whose other half is folded: tick, account, asset.
+pub(crate) type Settled = BTreeSet<(Timestamp, (AccountId, AssetId))>;
+
+/// Pairs each residual with the first later one that undoes it.
+pub(crate) fn pair(ticks: &mut [AtTick], settled: &Settled, config: &Config) {
+    let grace = i64::from(config.recon_grace_s).saturating_mul(1_000_000);
+    let mut by_asset: BTreeMap<(AccountId, AssetId), Vec<(usize, usize)>> = BTreeMap::new();
+    for (tick, of_tick) in ticks.iter_mut().enumerate() {
+        for (place, residual) in of_tick.residuals.iter_mut().enumerate() {
+            let key = (residual.account, residual.asset);
+            if settled.contains(&(of_tick.at, key)) {
+                residual.skew = Some(Skew::Undoes);
+            }
+            by_asset.entry(key).or_default().push((tick, place));
+        }
+    }
+    for places in by_asset.values().filter(|places| places.len() > 1) {
+        let mut all: Vec<(Timestamp, Residual)> = places
+            .iter()
+            .filter_map(|&(tick, place)| {
+                let of_tick = ticks.get(tick)?;
+                Some((of_tick.at, *of_tick.residuals.get(place)?))
+            })
+            .collect();
+        settle(&mut all, grace, config.recon_tolerance.get());
+        for (&(tick, place), (_, residual)) in places.iter().zip(&all) {
+            let of_tick = ticks.get_mut(tick);
+            if let Some(to) = of_tick.and_then(|of_tick| of_tick.residuals.get_mut(place)) {
+                to.skew = residual.skew;
+            }
+        }
+    }
+}
+
+/// Pairs the residuals of one account and asset, which are in order of time.
+fn settle(all: &mut [(Timestamp, Residual)], grace: i64, tolerance: Decimal) {
+    let mut rest = all;
+    while let Some(((at, one), later)) = rest.split_first_mut() {
+        if one.skew.is_none() {
+            let undoes = |other: &Residual| -> Checked<bool> {
+                let opposite = one.amount.is_sign_negative() != other.amount.is_sign_negative();
+                let left = other.rate.of(add(one.amount, other.amount)?)?.abs();
+                Ok(opposite && left <= tolerance && other.skew.is_none())
+            };
+            let found = later
+                .iter_mut()
+                .take_while(|(then, _)| then.micros_since(*at) <= grace)
+                .find(|(_, other)| undoes(other).unwrap_or(false));
+            if let Some((then, other)) = found {
+                one.skew = Some(Skew::UndoneAt(*then));
+                other.skew = Some(Skew::Undoes);
+            }
+        }
+        rest = later;
+    }
+}
+
+/// The size-weighted mean time of recorded flows of one account and asset, if
+/// there are any, before the tick at `end`.
+pub(crate) fn mean_time<'a>(
+    flows: impl Iterator<Item = &'a Flow>,
+    end: Timestamp,
 ) -> Checked<Option<Timestamp>> {
     let mut weights = Decimal::ZERO;
     let mut moments = Decimal::ZERO;
-    for flow in flows.iter().filter(|flow| flow.valued).map(|flow| flow.record) {
-        let same = flow.account == residual.account && flow.asset == residual.asset;
-        if same && valuation.ending(flow.stamp.at) == Some(residual.tick) {
-            let before = residual.at.micros_since(flow.stamp.at);
-            add_to(&mut weights, flow.amount.abs())?;
-            add_to(&mut moments, mul(flow.amount.abs(), seconds(before))?)?;
-        }
+    for flow in flows {
+        let before = end.micros_since(flow.stamp.at);
+        add_to(&mut weights, flow.amount.abs())?;
+        add_to(&mut moments, mul(flow.amount.abs(), seconds(before))?)?;
     }
     if weights.is_zero() {
         return Ok(None);
     }
-    let mean = crate::decimal::div(moments, weights)?;
+    let mean = div(moments, weights)?;
     let micros = mul(mean, Decimal::from(1_000_000))?.round();
-    let micros = i64::try_from(micros).map_err(|_| crate::decimal::Overflow)?;
-    Ok(Some(Timestamp::from_micros(residual.at.as_micros().saturating_sub(micros))))
+    let micros = i64::try_from(micros).map_err(|_| Overflow)?;
+    Ok(Some(Timestamp::from_micros(end.as_micros().saturating_sub(micros))))
 }
 
 /// Microseconds as seconds, so that products with them stay small.

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::decimal::{Checked, Ratio, div, sub};
 use crate::limits::SERIES_DAYS_MAX;
+use crate::pack::packed;
 use crate::risk::{change, risk_of_days};
 use crate::time::{Day, Timestamp};
 
@@ -53,18 +54,20 @@ pub struct Figures {
     pub win_rate_days: Option<Ratio>,
 }
 
-/// What the days so far add up to.
-#[derive(Clone, Debug, Default)]
+/// What the days so far add up to, but for those that are over.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Days {
     peak: Decimal,
-    rows: BTreeMap<Day, Row>,
-    /// The index at the midnight a day begins with, where a tick is near enough.
-    openings: BTreeMap<Day, Decimal>,
+    open: Option<Row>,
     last: Option<(Timestamp, Decimal)>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Row {
+packed!(Days { peak, open, last });
+
+/// A day with a complete tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Row {
+    day: Day,
     index: Decimal,
     drawdown: Decimal,
     ticks: u64,
@@ -74,37 +77,58 @@ struct Row {
     fall: Decimal,
 }
 
+packed!(Row { day, index, drawdown, ticks, high, low, fall });
+
+/// Days that are over, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Over {
+    rows: Vec<Row>,
+    /// The index at the midnight a day begins with, where a tick is near enough.
+    openings: Vec<(Day, Decimal)>,
+}
+
+packed!(Over { rows, openings });
+
+impl Over {
+    /// Appends what is newer, and forgets the oldest there are too many of.
+    pub(crate) fn append(&mut self, mut newer: Self) {
+        self.rows.append(&mut newer.rows);
+        self.rows.drain(..self.rows.len().saturating_sub(SERIES_DAYS_MAX));
+        self.openings.append(&mut newer.openings);
+        self.openings.drain(..self.openings.len().saturating_sub(SERIES_DAYS_MAX));
+    }
+}
+
 impl Days {
-    /// Takes the index of one more tick in.
+    /// Takes the index of one more tick in; what is over goes to `over`.
     pub(crate) fn advance(
         &mut self,
         config: &Config,
         at: Timestamp,
         index: Decimal,
+        over: &mut Over,
     ) -> Checked<()> {
-        for (day, opening) in self.openings_until(config, at) {
-            self.openings.insert(day, opening);
-        }
+        // The midnight of a tick of its own is that tick's.
+        let before = Timestamp::from_micros(at.as_micros().saturating_sub(1));
+        over.openings.extend(self.openings_until(config, before));
         if at == at.day().start() {
-            self.openings.insert(at.day(), index);
+            over.openings.push((at.day(), index));
         }
         self.last = Some((at, index));
         self.peak = self.peak.max(index);
         let drawdown = fall(self.peak, index)?;
-        let new = Row { index, drawdown, ticks: 0, high: index, low: index, fall: Decimal::ZERO };
-        let row = self.rows.entry(at.day()).or_insert(new);
+        let (high, low) = (index, index);
+        let new = Row { day: at.day(), index, drawdown, ticks: 0, high, low, fall: Decimal::ZERO };
+        let row = self.open.get_or_insert(new);
+        if row.day != new.day {
+            over.rows.push(std::mem::replace(row, new));
+        }
         row.index = index;
         row.drawdown = row.drawdown.max(drawdown);
         row.ticks += 1;
         row.high = row.high.max(index);
         row.low = row.low.min(index);
         row.fall = row.fall.max(fall(row.high, index)?);
-        if self.rows.len() > SERIES_DAYS_MAX {
-            self.rows.pop_first();
-        }
-        if self.openings.len() > SERIES_DAYS_MAX {
-            self.openings.pop_first();
-        }
         Ok(())
     }
 
@@ -119,15 +143,16 @@ impl Days {
     /// `None` if the index at either end is not known.
     pub(crate) fn figures(
         &self,
+        over: [&Over; 2],
         config: &Config,
         (from, until): (Day, Day),
         as_of: Timestamp,
     ) -> Checked<Option<Figures>> {
-        let open = self.openings_until(config, as_of);
-        let opening = |day: Day| {
-            let later = open.iter().find(|(other, _)| *other == day).map(|(_, index)| *index);
-            self.openings.get(&day).copied().or(later)
-        };
+        let rows = self.rows(over);
+        let known = over.into_iter().flat_map(|over| over.openings.iter().copied());
+        let openings: BTreeMap<Day, Decimal> =
+            known.chain(self.openings_until(config, as_of)).collect();
+        let opening = |day: Day| openings.get(&day).copied();
         let (Some(start), Some(end)) = (opening(from), opening(until)) else { return Ok(None) };
         if start.is_zero() || until.start() > as_of {
             return Ok(None);
@@ -139,7 +164,7 @@ impl Days {
             if let (Some(opening), Some(closing)) = (opening(day), opening(day.plus(1))) {
                 returns.push(change(opening, closing)?);
             }
-            if let Some(row) = self.rows.get(&day) {
+            if let Some(row) = rows.get(&day) {
                 complete += row.ticks;
                 deepest = deepest.max(row.fall).max(fall(peak, row.low)?);
                 peak = peak.max(row.high);
@@ -159,16 +184,23 @@ impl Days {
         }))
     }
 
-    /// The rows up to `as_of`.
-    pub(crate) fn finish(&self, config: &Config, as_of: Timestamp) -> Series {
+    /// All rows; `over` are the days that are, in order.
+    fn rows(&self, over: [&Over; 2]) -> BTreeMap<Day, Row> {
+        let rows = over.into_iter().flat_map(|over| &over.rows).chain(&self.open);
+        rows.map(|row| (row.day, *row)).collect()
+    }
+
+    /// The rows up to `as_of`; `over` are the days that are, in order.
+    pub(crate) fn finish(&self, over: [&Over; 2], config: &Config, as_of: Timestamp) -> Series {
         if as_of < config.session_start {
             return Series::default();
         }
+        let rows = self.rows(over);
         let last = as_of.day();
         let max = i64::try_from(SERIES_DAYS_MAX).unwrap_or(i64::MAX);
         let first = config.session_start.day().max(last.plus(1 - max));
         let days = first.through(last).map(|day| {
-            let row = self.rows.get(&day);
+            let row = rows.get(&day);
             SeriesDay {
                 day,
                 index: row.map(|row| Ratio::new(row.index)),

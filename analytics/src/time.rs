@@ -124,6 +124,10 @@ impl<'de> Deserialize<'de> for Timestamp {
 pub struct Day(i64);
 
 impl Day {
+    /// The first one there is: that of the Unix epoch.
+    pub const MIN: Self = Self(0);
+    pub(crate) const MICROS: i64 = DAY;
+
     /// A day of the Gregorian calendar; `None` if there is none such.
     pub fn of(year: i64, month: i64, day: i64) -> Option<Self> {
         let known = (1970..2200).contains(&year) && (1..=12).contains(&month) && day >= 1;

@@ -5,8 +5,11 @@
 //! transaction ids must be equal; without two, what is lost on the way must
 //! be within the tolerance. Equal transaction ids come first, then the
 //! nearest in time, then the smallest id.
+//!
+//! A deposit that was taken by a withdrawal before the folded point says so
+//! itself; it is on the way until it arrives.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
@@ -14,15 +17,12 @@ use crate::config::Config;
 use crate::decimal::{mul, sub};
 use crate::names::AssetId;
 use crate::record::Flow;
-use crate::scope::Scoped;
+use crate::stay::Scope;
 use crate::time::Timestamp;
 
 /// A matched pair of legs.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Transfer {
-    /// Indices into the flows that were matched.
-    pub(crate) out: usize,
-    pub(crate) into: usize,
     pub(crate) asset: AssetId,
     pub(crate) left_at: Timestamp,
     pub(crate) arrived_at: Timestamp,
@@ -33,58 +33,93 @@ pub(crate) struct Transfer {
 
 impl Transfer {
     /// On its way at `at`.
-    pub(crate) fn under_way(&self, at: Timestamp) -> bool {
+    fn under_way(&self, at: Timestamp) -> bool {
         self.left_at <= at && at < self.arrived_at
     }
 }
 
-/// Matches the legs among `flows`, which are in order of time.
-pub(crate) fn matched(flows: &[Scoped<'_, Flow>], config: &Config) -> Vec<Transfer> {
-    let flow_at = |index: &usize| flows.get(*index).map(|flow| flow.record);
-    let leg = |outgoing: bool| {
-        move |(index, flow): (usize, &Scoped<'_, Flow>)| {
-            let amount = flow.record.amount;
-            let right_way = !amount.is_zero() && amount.is_sign_negative() == outgoing;
-            (right_way && flow.present).then_some(index)
-        }
-    };
-    let mut outs: Vec<usize> = flows.iter().enumerate().filter_map(leg(true)).collect();
-    outs.sort_by_key(|index| flow_at(index).map(|flow| (flow.stamp.at, flow.id.clone())));
-    let ins: Vec<usize> = flows.iter().enumerate().filter_map(leg(false)).collect();
+/// The transfers among some flows.
+#[derive(Debug, Default)]
+pub(crate) struct Transfers {
+    /// By the index of the flow that went out.
+    by_out: BTreeMap<usize, Transfer>,
+    /// The index of the flow that came in, and of the one it is the other leg
+    /// of; `None` where that is folded.
+    pub(crate) by_into: BTreeMap<usize, Option<usize>>,
+    /// Everything that is on its way at some time.
+    moving: Vec<Transfer>,
+}
 
-    let mut taken = BTreeSet::new();
-    let mut transfers = Vec::new();
-    for out in outs {
-        let Some(sent) = flow_at(&out) else { continue };
+impl Transfers {
+    /// Matches the legs among `flows`, which are in order of time, each with
+    /// its scope.
+    pub(crate) fn matched(flows: &[Flow], scopes: &[Scope], config: &Config) -> Self {
+        let mut transfers = Self::default();
+        let present = |scope: &Scope| matches!(scope, Scope::Valued | Scope::Waiting);
+        let (mut outs, mut ins) = (Vec::new(), Vec::new());
+        for (index, (flow, scope)) in flows.iter().zip(scopes).enumerate() {
+            if flow.taken {
+                transfers.by_into.insert(index, None);
+                transfers.moving.push(Transfer {
+                    asset: flow.asset,
+                    left_at: Timestamp::from_micros(i64::MIN),
+                    arrived_at: flow.stamp.at,
+                    arriving: flow.amount,
+                    lost: Decimal::ZERO,
+                });
+            } else if !flow.amount.is_zero() && present(scope) {
+                let legs = if flow.amount.is_sign_negative() { &mut outs } else { &mut ins };
+                legs.push((index, flow));
+            }
+        }
+        outs.sort_by(|(_, a), (_, b)| (a.stamp.at, &a.id).cmp(&(b.stamp.at, &b.id)));
+        for (out, sent) in outs {
+            if let Some((into, transfer)) = transfers.best(sent, &ins, config) {
+                transfers.by_into.insert(into, Some(out));
+                transfers.by_out.insert(out, transfer);
+                transfers.moving.push(transfer);
+            }
+        }
+        transfers
+    }
+
+    /// The best deposit among `ins` that is still free.
+    fn best(
+        &self,
+        sent: &Flow,
+        ins: &[(usize, &Flow)],
+        config: &Config,
+    ) -> Option<(usize, Transfer)> {
         let window = i64::from(config.transfer_window_s).saturating_mul(1_000_000);
-        let from = ins.partition_point(|index| {
-            flow_at(index).is_some_and(|flow| flow.stamp.at < sent.stamp.at)
-        });
+        let from = ins.partition_point(|(_, got)| got.stamp.at < sent.stamp.at);
         let candidates = ins
             .iter()
             .skip(from)
-            .filter_map(|&index| Some((index, flow_at(&index)?)))
             .take_while(|(_, got)| got.stamp.at.micros_since(sent.stamp.at) <= window)
-            .filter(|(index, _)| !taken.contains(index))
-            .filter_map(|(index, got)| {
+            .filter(|(index, _)| !self.by_into.contains_key(index))
+            .filter_map(|&(index, got)| {
                 let (lost, same_txid) = fits(sent, got, config)?;
                 Some((!same_txid, got.stamp.at, &got.id, index, got, lost))
             });
         let best = candidates.min_by(|a, b| (a.0, a.1, a.2, a.3).cmp(&(b.0, b.1, b.2, b.3)));
-        if let Some((.., into, got, lost)) = best {
-            taken.insert(into);
-            transfers.push(Transfer {
-                out,
-                into,
-                asset: sent.asset,
-                left_at: sent.stamp.at,
-                arrived_at: got.stamp.at,
-                arriving: got.amount,
-                lost,
-            });
-        }
+        let (.., into, got, lost) = best?;
+        let (left_at, arrived_at) = (sent.stamp.at, got.stamp.at);
+        let (asset, arriving) = (sent.asset, got.amount);
+        Some((into, Transfer { asset, left_at, arrived_at, arriving, lost }))
     }
-    transfers
+
+    /// The transfer that the flow began, if it is one.
+    pub(crate) fn begun_by(&self, flow: usize) -> Option<&Transfer> {
+        self.by_out.get(&flow)
+    }
+
+    pub(crate) fn is_leg(&self, flow: usize) -> bool {
+        self.by_out.contains_key(&flow) || self.by_into.contains_key(&flow)
+    }
+
+    pub(crate) fn under_way(&self, at: Timestamp) -> impl Iterator<Item = &Transfer> {
+        self.moving.iter().filter(move |transfer| transfer.under_way(at))
+    }
 }
 
 /// What is lost on the way and whether the transaction ids are equal, if

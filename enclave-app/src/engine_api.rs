@@ -34,7 +34,7 @@ use crate::clock::Clock;
 #[cfg(feature = "simulator")]
 use crate::clock::ScenarioClock;
 use crate::egress::Egress;
-use crate::entropy::Entropy;
+use crate::entropy::{Entropy, EntropyError};
 use crate::image_config::ImageConfig;
 use crate::sessions::{Active, Session, Vault};
 
@@ -213,6 +213,9 @@ pub enum StartRefusal {
     /// The analytics cannot count in this currency.
     #[error("this base currency cannot be counted in")]
     Uncounted,
+    /// No random bytes for the key of its digests.
+    #[error("internal error")]
+    Entropy(#[from] EntropyError),
 }
 
 /// Polling of one session at one moment.

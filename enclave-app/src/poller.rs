@@ -39,6 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use analytics::DigestKey;
 use analytics::text::Name;
 use async_trait::async_trait;
 use exchanges::{Context, Price};
@@ -183,11 +184,14 @@ impl Poller {
             counts_in(cell, session.base_currency())?;
             return Ok(Arc::clone(cell));
         }
+        let mut key = [0; 16];
+        self.parts.entropy.fill(&mut key)?;
         let portfolio = Portfolio::begin(
             *session.portfolio_key(),
             session.base_currency(),
             session.started_at(),
             self.parts.image.polling.interval,
+            DigestKey::from_bytes(key),
         )
         .map_err(|_| StartRefusal::Uncounted)?;
         let cell = Arc::new(Cell {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use analytics::event::{AccountEvent, SnapshotEvent};
 use analytics::text::Name;
 use analytics::time::Day;
-use analytics::{Config, Engine, Event, Fed, FeedError, Figures, ResultSet};
+use analytics::{Config, DigestKey, Engine, Event, Fed, FeedError, Figures, ResultSet};
 use protocol::portfolio::PortfolioKey;
 use protocol::report_payload::{RateSource, ReportAccount};
 use protocol::session::{End, Identity};
@@ -57,12 +57,14 @@ struct Member {
 pub struct Unfit;
 
 impl Portfolio {
-    /// Begins at `start`, the time of its first round.
+    /// Begins at `start`, the time of its first round; ids of records are remembered under
+    /// `digests`.
     pub fn begin(
         key: PortfolioKey,
         base_currency: &str,
         start: UnixMillis,
         interval: Duration,
+        digests: DigestKey,
     ) -> Result<Self, Unfit> {
         let asset = base_currency.parse().map_err(|_| Unfit)?;
         let session_start = analytics::Timestamp::from_millis(start.0).ok_or(Unfit)?;
@@ -71,7 +73,7 @@ impl Portfolio {
         Ok(Self {
             key,
             base_currency: base_currency.to_owned(),
-            engine: Engine::new(config).map_err(|_| Unfit)?,
+            engine: Engine::new(config, digests).map_err(|_| Unfit)?,
             start,
             interval,
             accounts: Vec::new(),
@@ -106,13 +108,13 @@ impl Portfolio {
             .iter()
             .zip(known)
             .map(|(account, known)| match known {
-                Some(index) => self.rejoin(index, account),
+                Some(index) => self.rejoin(index, account, now),
                 None => self.join_new(account, now).ok(),
             })
             .collect()
     }
 
-    fn rejoin(&mut self, index: usize, account: &ActiveAccount) -> Option<Name> {
+    fn rejoin(&mut self, index: usize, account: &ActiveAccount, now: UnixMillis) -> Option<Name> {
         let member = self.accounts.get_mut(index)?;
         member.account.label.clone_from(&account.label);
         member.account.closed_at = None;
@@ -120,8 +122,11 @@ impl Portfolio {
         let name = member.name.clone();
         if !std::mem::replace(&mut member.counted, true) {
             // Who leaves and comes back was never away: what an account lost in between would
-            // else be nobody's loss. The absence is a gap.
-            self.engine.reopen(&name);
+            // else be nobody's loss. The absence is a gap; after days, when it is folded, the
+            // account comes back with what it left with.
+            if let Some(at) = analytics::Timestamp::from_millis(now.0) {
+                self.engine.reopen(&name, at);
+            }
         }
         Some(name)
     }
@@ -129,7 +134,7 @@ impl Portfolio {
     fn join_new(&mut self, account: &ActiveAccount, now: UnixMillis) -> Result<Name, Unfit> {
         // The same account twice in one session is one account.
         if let Some(index) = self.position(account) {
-            return self.rejoin(index, account).ok_or(Unfit);
+            return self.rejoin(index, account, now).ok_or(Unfit);
         }
         let id =
             self.free_id(account).filter(|_| self.accounts.len() < ACCOUNTS_MAX).ok_or(Unfit)?;

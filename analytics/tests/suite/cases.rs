@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use analytics::{Case, method};
+use analytics::{Case, DigestKey, Engine, method};
 use serde_json::Value;
 
 /// Guards against a glob that quietly matches nothing.
@@ -38,6 +38,26 @@ fn every_scenario_gives_its_result() {
         }
     }
     assert!(wrong.is_empty(), "{} values differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Event by event, folding as early as can be, and with the state sealed and
+/// restored after each one: not a digit differs.
+#[test]
+fn every_scenario_gives_the_same_folded_and_sealed() {
+    for path in files() {
+        let (case, _) = read(&path);
+        let as_of = case.config.as_of.unwrap();
+        let whole = case.run().unwrap();
+        let mut engine = Engine::new(case.config.clone(), DigestKey::PUBLIC).unwrap();
+        for event in case.events.iter().filter(|event| event.seen() <= as_of) {
+            engine.feed(event).unwrap();
+            engine.fold();
+            let sealed = engine.seal();
+            engine = Engine::restore(&sealed, DigestKey::PUBLIC).unwrap();
+            assert!(engine.seal() == sealed, "{}", case.id);
+        }
+        assert_eq!(engine.result(as_of).unwrap(), whole, "{}", case.id);
+    }
 }
 
 #[test]

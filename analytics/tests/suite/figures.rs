@@ -2,7 +2,7 @@
 
 use analytics::decimal::Ratio;
 use analytics::time::Day;
-use analytics::{Config, Engine, Event, Figures, Timestamp};
+use analytics::{Config, DigestKey, Engine, Event, Figures, Timestamp};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -23,7 +23,7 @@ fn engine(prices: &[Option<u32>]) -> Engine {
     let mut config = Config::new("USD".parse().unwrap(), at(0));
     config.poll_interval_s = 21_600;
     config.boundary_max_age_s = 21_600;
-    let mut engine = Engine::new(config).unwrap();
+    let mut engine = Engine::new(config, DigestKey::PUBLIC).unwrap();
     for (tick, price) in (0..).zip(prices) {
         let t = at(tick).to_string();
         let events = [

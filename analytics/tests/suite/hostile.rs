@@ -1,7 +1,9 @@
 //! Input that nobody should send: each kind has its own answer, and none of
 //! them a panic.
 
-use analytics::{Config, Engine, Event, Fed, FeedError, ResultError, ResultSet, Timestamp};
+use analytics::{
+    Config, DigestKey, Engine, Event, Fed, FeedError, ResultError, ResultSet, Timestamp,
+};
 use serde_json::{Value, json};
 
 const START: &str = "2026-01-01T00:00:00Z";
@@ -13,7 +15,7 @@ fn event(fields: Value) -> Event {
 
 fn engine() -> Engine {
     let config = Config::new("USD".parse().unwrap(), START.parse().unwrap());
-    let mut engine = Engine::new(config).unwrap();
+    let mut engine = Engine::new(config, DigestKey::PUBLIC).unwrap();
     for (t, price) in [(START, "100"), ("2026-01-01T00:05:00Z", "110"), (END, "121")] {
         engine
             .feed(&event(json!({"type": "price", "t": t, "asset": "X", "quote": "USD",
@@ -138,7 +140,7 @@ fn a_return_that_overflows_costs_the_poll_it_ends_in() {
     let mut config = Config::new("USD".parse().unwrap(), START.parse().unwrap());
     config.min_capital = "0".parse().unwrap();
     config.recon_tolerance = "9000000000000000000000".parse().unwrap();
-    let mut engine = Engine::new(config).unwrap();
+    let mut engine = Engine::new(config, DigestKey::PUBLIC).unwrap();
     for (t, free) in [
         (START, "0.000000000000000000000001"),
         ("2026-01-01T00:05:00Z", "90000000000000000000"),

@@ -7,6 +7,7 @@ mod cases;
 mod common;
 mod examples;
 mod figures;
+mod folding;
 mod hostile;
 mod properties;
 mod series;

@@ -1,7 +1,7 @@
 //! The series agrees with the result, on every scenario.
 
 use analytics::decimal::Ratio;
-use analytics::{Config, Engine, Event, Series};
+use analytics::{Config, DigestKey, Engine, Event, Series};
 use rust_decimal::Decimal;
 use serde_json::json;
 
@@ -32,7 +32,7 @@ fn the_series_is_what_the_result_says_day_by_day() {
 
 fn series(as_of: &str) -> Series {
     let config = Config::new("USD".parse().unwrap(), "2026-01-01T23:50:00Z".parse().unwrap());
-    let mut engine = Engine::new(config).unwrap();
+    let mut engine = Engine::new(config, DigestKey::PUBLIC).unwrap();
     for (t, free) in [
         ("2026-01-01T23:50:00Z", "100"),
         ("2026-01-01T23:55:00Z", "80"),

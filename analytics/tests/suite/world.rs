@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 /// What to do, to whom, with what, how much.
 pub(crate) type Action = (u8, u8, u8, u16);
 
-/// Seconds between polls, and between two actions.
+/// Seconds between polls.
 const POLL: i64 = 300;
-const PAUSE: i64 = 7;
 const START: i64 = 1_767_225_600;
 
 #[derive(Debug)]
@@ -44,7 +43,12 @@ pub(crate) fn number(text: &str) -> Decimal {
 }
 
 impl World {
+    /// Seven seconds an action.
     pub(crate) fn play(actions: &[Action]) -> Self {
+        Self::play_slowly(actions, 7)
+    }
+
+    pub(crate) fn play_slowly(actions: &[Action], pause: i64) -> Self {
         let prices = [("USDT", "0.9997"), ("BTC", "64000"), ("ETH", "3200")];
         let mut world = Self {
             events: vec![json!({"type": "account_open", "t": time(START - 60), "account": "b"})],
@@ -74,8 +78,8 @@ impl World {
         world.poll();
         for action in actions {
             world.act(*action);
-            world.now += PAUSE;
-            if world.now + PAUSE >= world.next_poll {
+            world.now += pause;
+            if world.now + pause >= world.next_poll {
                 world.poll();
             }
         }
@@ -90,6 +94,16 @@ impl World {
         Config::new("USD".parse().unwrap(), time(START).parse().unwrap())
     }
 
+    /// As `config`, with windows of minutes: most of a world can be folded.
+    pub(crate) fn brisk() -> Config {
+        Config {
+            late_horizon_s: 1_200,
+            transfer_window_s: 600,
+            recon_grace_s: 600,
+            ..Self::config()
+        }
+    }
+
     pub(crate) fn events(&self) -> Vec<Event> {
         self.events.iter().map(|event| serde_json::from_value(event.clone()).unwrap()).collect()
     }
@@ -97,6 +111,11 @@ impl World {
     fn id(&mut self) -> String {
         self.ids += 1;
         format!("i{}", self.ids)
+    }
+
+    /// Some orders have several fills.
+    fn order(&self) -> String {
+        format!("o{}", self.ids / 4)
     }
 
     fn add(&mut self, account: &'static str, asset: &'static str, amount: Decimal) {
@@ -189,11 +208,11 @@ impl World {
             2 => ("ETH", Decimal::new(1, 4)),
             _ => ("USDT", -qty * price / Decimal::from(10_000)),
         };
-        let (t, id) = (time(self.now), self.id());
+        let (t, id, order) = (time(self.now), self.id(), self.order());
         self.events.push(json!({"type": "fill", "t": t, "account": account, "market": "spot",
             "symbol": format!("{coin}USDT"), "base": coin, "quote": "USDT",
             "side": if buys { "buy" } else { "sell" }, "price": price.to_string(),
-            "qty": qty.to_string(), "trade_id": id, "order_id": id,
+            "qty": qty.to_string(), "trade_id": id, "order_id": order,
             "fee": {"asset": fee_asset, "amount": fee.to_string()}}));
         self.add(account, coin, sign * qty);
         self.add(account, "USDT", -sign * qty * price);

@@ -159,9 +159,12 @@ impl OpenRefusal {
             Self::NoPlace(NoPlace::PortfolioFull | NoPlace::AccountFull)
             | Self::TooManyEnvelopes => Category::Throttled,
             Self::Replayed => Category::Replayed,
-            Self::NotOffered { .. } | Self::Start(_) => Category::Refused,
+            Self::NotOffered { .. }
+            | Self::Start(StartRefusal::OtherBase { .. } | StartRefusal::Uncounted) => {
+                Category::Refused
+            }
             Self::Account(refusal) => refusal.category(),
-            Self::Internal => Category::Internal,
+            Self::Internal | Self::Start(StartRefusal::Entropy(_)) => Category::Internal,
         }
     }
 
