@@ -1,8 +1,8 @@
 //! The bytes of a sealed state: each value in one way, every length checked.
 //!
 //! Integers are little-endian and fixed, but for lengths and counts, which
-//! take seven bits a byte; a decimal is its sign and scale in one byte and 12
-//! bytes of digits, so that it comes back bit for bit.
+//! take seven bits a byte; a decimal is its sign and scale in one byte and up to
+//! 12 bytes of digits, so that it comes back bit for bit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -202,23 +202,34 @@ impl Pack for bool {
 }
 
 impl Pack for Decimal {
+    /// Sign, words and scale in one byte, then as many words of four bytes as
+    /// the digits need.
     fn pack(&self, to: &mut Vec<u8>) {
         let [_, _, scale, sign, digits @ ..] = self.serialize();
-        to.push(scale | sign);
-        to.extend(digits);
+        let (words, _) = digits.as_chunks::<4>();
+        let needed = words.iter().rposition(|word| *word != [0; 4]).map_or(0, |last| last + 1);
+        let [count, ..] = needed.to_le_bytes();
+        to.push(sign | count << 5 | scale);
+        to.extend(words.iter().take(needed).flatten());
     }
 
     fn unpack(from: &mut Reader<'_>) -> Unpacked<Self> {
         let first = u8::unpack(from)?;
-        let (sign, scale) = (first & 0x80, first & 0x7f);
+        let (sign, count, scale) = (first & 0x80, first >> 5 & 0x3, first & 0x1f);
         if u32::from(scale) > Self::MAX_SCALE {
             return Err(Unsealable);
         }
         let mut bytes = [0; 16];
         let (head, tail) = bytes.split_at_mut(4);
         head.copy_from_slice(&[0, 0, scale, sign]);
-        tail.copy_from_slice(&from.array::<12>()?);
-        Ok(Self::deserialize(bytes))
+        let (words, _) = tail.as_chunks_mut::<4>();
+        let mut last = [1; 4];
+        for word in words.iter_mut().take(count.into()) {
+            *word = from.array()?;
+            last = *word;
+        }
+        // No more words than the digits need.
+        if last == [0; 4] { Err(Unsealable) } else { Ok(Self::deserialize(bytes)) }
     }
 }
 
@@ -418,7 +429,7 @@ mod tests {
             for number in [number, -number] {
                 let again: Decimal = read(&bytes(&number)).unwrap();
                 assert_eq!(again.serialize(), number.serialize());
-                assert_eq!(bytes(&number).len(), 13);
+                assert!(bytes(&number).len() <= 13);
             }
         }
     }
@@ -435,8 +446,10 @@ mod tests {
         assert_eq!(read::<Day>(&[0xff; 4]), Err(Unsealable));
         assert_eq!(read::<BTreeSet<u8>>(&[2, 5, 5]), Err(Unsealable));
         assert_eq!(read::<BTreeMap<u8, u8>>(&[2, 5, 0, 4, 0]), Err(Unsealable));
-        let mut scale = bytes(&Decimal::ONE);
-        scale[0] = 29;
-        assert_eq!(read::<Decimal>(&scale), Err(Unsealable));
+        let mut one = bytes(&Decimal::ONE);
+        assert_eq!(one, [0x20, 1, 0, 0, 0]);
+        one[0] = 0x20 + 29;
+        assert_eq!(read::<Decimal>(&one), Err(Unsealable));
+        assert_eq!(read::<Decimal>(&[0x20, 0, 0, 0, 0]), Err(Unsealable));
     }
 }
