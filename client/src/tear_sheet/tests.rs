@@ -8,6 +8,7 @@ use std::path::Path;
 use analytics::{Case, methods};
 use protocol::canonical::Json;
 use protocol::portfolio::PortfolioSecret;
+use protocol::report::Statement as _;
 use protocol::report_payload::{
     Method, Period, RateSource, ReportAccount, ReportPayload, Schema, Series, SeriesDay,
     SessionSpan,

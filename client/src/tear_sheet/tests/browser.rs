@@ -105,8 +105,8 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
-    fn picture(&mut self, name: &str) {
-        let params = json!({"format": "png", "captureBeyondViewport": true});
+    fn picture(&mut self, name: &str, whole: bool) {
+        let params = json!({"format": "png", "captureBeyondViewport": whole});
         let shot = self.call("Page.captureScreenshot", params);
         let png = from_base64(shot["data"].as_str().unwrap()).unwrap();
         fs::write(folder().join(name), png).unwrap();
@@ -166,7 +166,7 @@ fn a_browser_shows_what_was_signed_and_asks_nobody() {
             let media = json!({"features": [{"name": "prefers-color-scheme", "value": theme}]});
             browser.call("Emulation.setEmulatedMedia", media);
             browser.open(&page);
-            browser.picture(&format!("{device}-{theme}.png"));
+            browser.picture(&format!("{device}-{theme}.png"), true);
             assert_eq!(browser.complaints(), Vec::<String>::new(), "{device} {theme}");
             let overflow = "document.documentElement.scrollWidth - innerWidth";
             assert!(browser.evaluate(overflow).as_i64().unwrap() <= 0, "{device} is too wide");
@@ -176,6 +176,10 @@ fn a_browser_shows_what_was_signed_and_asks_nobody() {
             let drawn = "[...document.querySelectorAll('.chart svg')].filter(s => s.getBoundingClientRect().width > 300).length";
             assert_eq!(browser.evaluate(drawn), 2, "{device}: one of each chart is shown");
 
+            for part in ["charts", "accounts"] {
+                browser.evaluate(&format!("document.getElementById('{part}').scrollIntoView()"));
+                browser.picture(&format!("{device}-{theme}-{part}.png"), false);
+            }
             let signed = browser.evaluate("JSON.parse(atob(JSON.parse(document.getElementById('report').textContent).dsse.payload))");
             assert_eq!(signed, serde_json::to_value(&payload).unwrap());
             let shown = browser.evaluate("[...document.querySelectorAll('[data-day]')].map(r => ({day: r.dataset.day, index: r.dataset.index ?? null, drawdown: r.dataset.drawdown ?? null, expected_ticks: +r.dataset.expected, complete_ticks: +r.dataset.complete}))");
