@@ -7,6 +7,7 @@ use std::path::Path;
 
 use analytics::{Case, methods};
 use protocol::canonical::Json;
+use protocol::limits::SERIES_DAYS_MAX;
 use protocol::portfolio::PortfolioSecret;
 use protocol::report::Statement as _;
 use protocol::report_payload::{
@@ -165,4 +166,18 @@ fn a_portfolio_without_a_day_still_has_a_page() {
     let mut payload = payload();
     payload.series = Series::default();
     assert!(html(&payload).contains("no complete valuation"));
+}
+
+#[test]
+fn a_series_holds_ten_years_and_no_day_more() {
+    let mut payload = payload();
+    let first: jiff::civil::Date = "2015-01-01".parse().unwrap();
+    let row = payload.series.days[0].clone();
+    let days = first.series(jiff::ToSpan::day(1)).take(SERIES_DAYS_MAX + 1);
+    payload.series.days =
+        days.map(|day| SeriesDay { day: day.to_string(), ..row.clone() }).collect();
+    assert!(payload.encode().is_err());
+    payload.series.days.pop();
+    assert!(payload.encode().is_ok());
+    assert!(html(&payload).contains("data-day=\"2025-01-07\""));
 }
