@@ -126,6 +126,9 @@ pub(crate) struct Report {
     /// Where to save the report.
     #[arg(long, default_value = "report.json", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) out: PathBuf,
+    /// Write the verified report as one HTML file for people, too.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) html: Option<PathBuf>,
     /// Wait until every account has a complete poll at or after this time (RFC 3339).
     #[arg(long, value_name = "TIME")]
     pub(crate) after: Option<Timestamp>,
@@ -164,6 +167,9 @@ pub(crate) struct Verify {
     /// Demand exactly this deployment configuration (SHA-256, hex).
     #[arg(long, value_name = "HEX")]
     pub(crate) deployment_sha256: Option<String>,
+    /// Write the report, once verified, as one HTML file for people.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) html: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use client::error::ClientError;
 use client::service::{self, Demands, Service};
 use client::session::Wanted;
 use client::session_file::SavedSession;
-use client::{accounts, files, portfolio_key, verify};
+use client::verify::VerifiedFile;
+use client::{accounts, files, portfolio_key, tear_sheet, verify};
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::attestation::Root;
 use protocol::category::Category;
@@ -136,6 +137,7 @@ async fn report(options: &cli::Report, output: Output) -> Result<(), ClientError
     files::check_replaceable(&options.out, limits::REPORT_LEN_MAX, |bytes| {
         SignedReport::parse_exact(bytes).is_ok()
     })?;
+    check_page(options.html.as_deref())?;
     if let Some(after) = options.after {
         let after = u64::try_from(after.as_millisecond())
             .map(UnixMillis)
@@ -149,9 +151,24 @@ async fn report(options: &cli::Report, output: Output) -> Result<(), ClientError
     }
     let bytes = saved.caller().await?.report().await?;
     // Never saved before it verified: a file on disk looks like a proof.
-    let verified = verify::report(&bytes, &saved.service.demands)?;
-    files::replace(&options.out, &bytes, 0o644)?;
-    output.result(&summary::Report::new(&verified), summary::Report::text)
+    let verified = VerifiedFile::new(bytes, &saved.service.demands)?;
+    files::replace(&options.out, verified.bytes(), 0o644)?;
+    shown(&verified, options.html.as_deref(), output)
+}
+
+/// Refuses to replace what is no page of this program.
+fn check_page(path: Option<&Path>) -> Result<(), ClientError> {
+    path.map_or(Ok(()), |path| {
+        files::check_replaceable(path, tear_sheet::LEN_MAX, tear_sheet::is_page)
+    })
+}
+
+/// Prints what a report says, and writes its tear sheet if one is wanted.
+fn shown(file: &VerifiedFile, html: Option<&Path>, output: Output) -> Result<(), ClientError> {
+    if let Some(path) = html {
+        files::replace(path, tear_sheet::html(file).as_bytes(), 0o644)?;
+    }
+    output.result(&summary::Report::new(file.report()), summary::Report::text)
 }
 
 /// Waits on the state, not on a duration: every account polled at or after `after`. Connects anew
@@ -187,13 +204,16 @@ fn polled_up_to(status: &SessionStatus) -> Option<UnixMillis> {
 
 fn verify_report(options: &cli::Verify, output: Output) -> Result<(), ClientError> {
     let demands = demands(&options.expected, options.deployment_sha256.as_deref())?;
+    check_page(options.html.as_deref())?;
     let bytes = files::read(&options.report, limits::REPORT_LEN_MAX)?;
     if verify::is_claim(&bytes) {
+        if options.html.is_some() {
+            return Err(usage("a claim has no page", "leave --html out, or name a report"));
+        }
         let verified = verify::claim(&bytes, &demands)?;
         return output.result(&summary::Claim::new(&verified), summary::Claim::text);
     }
-    let verified = verify::report(&bytes, &demands)?;
-    output.result(&summary::Report::new(&verified), summary::Report::text)
+    shown(&VerifiedFile::new(bytes, &demands)?, options.html.as_deref(), output)
 }
 
 async fn claim(options: &cli::Claim, output: Output) -> Result<(), ClientError> {

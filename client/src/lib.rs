@@ -17,6 +17,7 @@
 //! | [`attest`] | from a bare connection to an attested one |
 //! | [`session`] | open, status, report, revoke |
 //! | [`verify`] | documents and reports against the caller's demands |
+//! | [`figures`], [`tear_sheet`] | what a verified report says, for people |
 //! | [`service`] | those demands |
 //! | [`accounts`], [`portfolio_key`], [`session_file`], [`files`] | what the customer keeps |
 //! | [`clock`], `random` | the two seams to the machine |
@@ -27,11 +28,13 @@ pub mod attest;
 pub mod clock;
 pub mod connection;
 pub mod error;
+pub mod figures;
 pub mod files;
 pub mod portfolio_key;
 mod random;
 pub mod service;
 pub mod session;
 pub mod session_file;
+pub mod tear_sheet;
 mod tls;
 pub mod verify;

@@ -1,5 +1,6 @@
 //! Readable summaries of what was opened, polled and verified.
 
+use client::figures;
 use protocol::canonical::Json;
 use protocol::claim::{ClaimPayload, Judged, Predicate};
 use protocol::report::{Verified, VerifiedReport};
@@ -131,8 +132,8 @@ impl<'a> Report<'a> {
             .collect::<Vec<_>>()
             .join(", ");
         let head = pairs([
-            ("coverage", field(payload, &["quality", "coverage"])),
-            ("largest gap (s)", field(payload, &["quality", "max_gap_s"])),
+            ("coverage", metric(payload, "quality.coverage")),
+            ("largest gap (s)", metric(payload, "quality.max_gap_s")),
             ("flags", flags(payload)),
             ("period", format!("{} to {}", time(payload.period.start), time(payload.period.end))),
             ("accounts", accounts),
@@ -142,12 +143,20 @@ impl<'a> Report<'a> {
         ]);
         let base = &payload.base_currency;
         let metrics = table(
-            Some(vec!["metric", "value", "unit"]),
-            METRICS.iter().map(|(name, path, unit)| {
-                let unit = if *unit == "money" { base.clone() } else { (*unit).to_owned() };
-                vec![(*name).to_owned(), field(payload, path), unit]
+            Some(vec!["metric", "value", "unit", "method"]),
+            METRICS.iter().map(|(name, path)| {
+                let method = figures::method(payload, path);
+                let unit = method.map_or("", |method| method.unit.as_str());
+                let unit = if unit == "money" { base.as_str() } else { unit };
+                vec![
+                    (*name).to_owned(),
+                    metric(payload, path),
+                    unit.to_owned(),
+                    method.map_or("-", |method| method.id.as_str()).to_owned(),
+                ]
             }),
         );
+        let months = months(payload);
         let trust = pairs([
             ("PCR0 (image)", &self.pcr0),
             ("PCR1 (kernel)", &self.pcr1),
@@ -155,7 +164,9 @@ impl<'a> Report<'a> {
             ("audit log", &self.log.to_owned()),
         ]);
         let banner = simulated_banner(self.simulated);
-        format!("{banner}{head}\n{metrics}\nverified measurements\n{trust}\nreport verified")
+        format!(
+            "{banner}{head}\n{months}\n{metrics}\nverified measurements\n{trust}\nreport verified"
+        )
     }
 }
 
@@ -196,29 +207,49 @@ impl<'a> Claim<'a> {
 }
 
 /// What a person reads first; the file has all of it.
-const METRICS: [(&str, &[&str], &str); 11] = [
-    ("start value", &["portfolio", "start_value"], "money"),
-    ("end value", &["portfolio", "end_value"], "money"),
-    ("gain", &["returns", "gain"], "money"),
-    ("time-weighted return", &["returns", "twr"], "ratio"),
-    ("money-weighted return", &["returns", "mwr_period"], "ratio"),
-    ("net external flows", &["flows", "net"], "money"),
-    ("trades", &["activity", "trades"], "count"),
-    ("volume", &["activity", "volume"], "money"),
-    ("fees", &["fees", "net"], "money"),
-    ("maximum drawdown", &["risk", "max_drawdown"], "ratio"),
-    ("turnover", &["activity", "turnover"], "ratio"),
+const METRICS: [(&str, &str); 16] = [
+    ("start value", "portfolio.start_value"),
+    ("end value", "portfolio.end_value"),
+    ("gain", "returns.gain"),
+    ("time-weighted return", "returns.twr"),
+    ("annualized return", "returns.twr_annualized"),
+    ("money-weighted return", "returns.mwr_period"),
+    ("net external flows", "flows.net"),
+    ("trades", "activity.trades"),
+    ("volume", "activity.volume"),
+    ("turnover", "activity.turnover"),
+    ("fees", "fees.net"),
+    ("income", "income.total"),
+    ("maximum drawdown", "risk.max_drawdown"),
+    ("volatility", "risk.volatility"),
+    ("Sharpe ratio", "risk.sharpe"),
+    ("Sortino ratio", "risk.sortino"),
 ];
 
-fn field(payload: &ReportPayload, path: &[&str]) -> String {
-    let mut at = &payload.results;
-    for key in path {
-        match at.get(key) {
-            Some(inner) => at = inner,
-            None => return "-".to_owned(),
-        }
+/// Longest sparkline, in characters: what a narrow terminal holds.
+const SPARKLINE_LEN_MAX: usize = 60;
+
+/// The index in one line and the returns by month.
+fn months(payload: &ReportPayload) -> String {
+    let calendar = figures::calendar(payload);
+    let rows = calendar.months.iter().map(|month| {
+        let change = month.change.map_or_else(|| "-".to_owned(), figures::change);
+        vec![format!("{}-{:02}", month.year, month.month), change]
+    });
+    format!(
+        "index  {}\n{}",
+        figures::sparkline(payload, SPARKLINE_LEN_MAX),
+        table(Some(vec!["month", "return"]), rows)
+    )
+}
+
+/// A value as signed, or why there is none.
+fn metric(payload: &ReportPayload, path: &str) -> String {
+    match figures::at(&payload.results, path) {
+        None | Some(Json::Null) => figures::reason(&payload.results, path)
+            .map_or_else(|| "-".to_owned(), |reason| format!("none: {}", figures::why(reason))),
+        Some(value) => plain(value),
     }
-    plain(at)
 }
 
 fn flags(payload: &ReportPayload) -> String {

@@ -76,3 +76,32 @@ fn statement<P: Statement>(bytes: &[u8], demands: &Demands) -> Result<Verified<P
     }
     Ok(verified)
 }
+
+/// `report.json` after it verified: the report, and the very bytes it was read from.
+///
+/// No public constructor but [`VerifiedFile::new`].
+#[derive(Debug)]
+pub struct VerifiedFile {
+    report: VerifiedReport,
+    bytes: Vec<u8>,
+}
+
+impl VerifiedFile {
+    /// Verifies the bytes of `report.json`.
+    ///
+    /// # Errors
+    /// As [`report`].
+    pub fn new(bytes: Vec<u8>, demands: &Demands) -> Result<Self, ClientError> {
+        Ok(Self { report: report(&bytes, demands)?, bytes })
+    }
+
+    /// What it says, and what vouches for it.
+    pub const fn report(&self) -> &VerifiedReport {
+        &self.report
+    }
+
+    /// The file, byte for byte.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}

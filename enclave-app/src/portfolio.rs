@@ -10,7 +10,7 @@ use std::time::Duration;
 use analytics::event::{AccountEvent, SnapshotEvent};
 use analytics::text::Name;
 use analytics::time::Day;
-use analytics::{Config, DigestKey, Engine, Event, Fed, FeedError, Figures, ResultSet};
+use analytics::{Config, DigestKey, Engine, Event, Fed, FeedError, Figures, ResultSet, Series};
 use protocol::portfolio::PortfolioKey;
 use protocol::report_payload::{RateSource, ReportAccount};
 use protocol::session::{End, Identity};
@@ -238,6 +238,11 @@ impl Portfolio {
     /// Everything that is known at `now`.
     pub fn result(&self, now: UnixMillis) -> Option<ResultSet> {
         self.engine.result(self.as_of(now)?).ok()
+    }
+
+    /// The index day by day, of what is known at `now`.
+    pub fn series(&self, now: UnixMillis) -> Option<Series> {
+        self.engine.series(self.as_of(now)?).ok()
     }
 
     fn as_of(&self, now: UnixMillis) -> Option<analytics::Timestamp> {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use protocol::canonical::Json;
 use protocol::report::{Prepared, Statement};
-use protocol::report_payload::{Method, Period, ReportPayload, Schema, SessionSpan};
+use protocol::report_payload::{
+    Method, Period, ReportPayload, Schema, Series, SeriesDay, SessionSpan,
+};
 use protocol::time::UnixMillis;
 use tracing::error;
 
@@ -47,8 +49,22 @@ pub fn payload(
         accounts: portfolio.accounts(),
         rate_sources: portfolio.rate_sources(),
         results: Json::of(&result).map_err(|_| ReportRefusal::Internal)?,
+        series: series(portfolio, now)?,
         methods,
     })
+}
+
+/// The index day by day, as the payload has it.
+fn series(portfolio: &Portfolio, now: UnixMillis) -> Result<Series, ReportRefusal> {
+    let series = portfolio.series(now).ok_or(ReportRefusal::Internal)?;
+    let days = series.days.into_iter().map(|row| SeriesDay {
+        day: row.day.to_string(),
+        index: row.index.map(|index| index.to_string()),
+        drawdown: row.drawdown.map(|drawdown| drawdown.to_string()),
+        expected_ticks: row.expected_ticks,
+        complete_ticks: row.complete_ticks,
+    });
+    Ok(Series { days: days.collect() })
 }
 
 /// Attests and signs exactly what the payload says.

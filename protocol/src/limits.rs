@@ -138,3 +138,9 @@ pub const LIST_LEN_MAX: usize = 256;
 
 /// Accounts ever opened under a portfolio that a report lists, at most.
 pub const REPORT_ACCOUNTS_MAX: usize = 1024;
+
+/// Days in a report's series, at most: ten years of calendar days, about 0.5 MiB.
+pub const SERIES_DAYS_MAX: usize = 3660;
+
+/// Longest decimal string in a report's series, in bytes: a `Decimal` with sign and point.
+pub const DECIMAL_LEN_MAX: usize = 31;

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::canonical::{self, CanonicalError, Json};
 use crate::json;
 use crate::limits::{
-    LABEL_LEN_MAX, LIST_LEN_MAX, REPORT_ACCOUNTS_MAX, REPORT_PAYLOAD_LEN_MAX, SLUG_LEN_MAX,
-    TEXT_LEN_MAX,
+    DECIMAL_LEN_MAX, LABEL_LEN_MAX, LIST_LEN_MAX, REPORT_ACCOUNTS_MAX, REPORT_PAYLOAD_LEN_MAX,
+    SERIES_DAYS_MAX, SLUG_LEN_MAX, TEXT_LEN_MAX,
 };
 use crate::portfolio::{PortfolioId, PortfolioKey};
 use crate::report::Statement;
@@ -50,6 +51,8 @@ pub struct ReportPayload {
     pub rate_sources: Vec<RateSource>,
     /// The results of the analytics.
     pub results: Json,
+    /// The index day by day, for charts.
+    pub series: Series,
     /// The method and unit of each metric, by its path in the results.
     pub methods: BTreeMap<String, Method>,
 }
@@ -127,6 +130,32 @@ pub struct Method {
     pub unit: String,
 }
 
+/// The index day by day, of the same ticks as the results.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    /// UTC days without a gap, oldest first; empty before the first poll is due.
+    pub days: Vec<SeriesDay>,
+}
+
+/// One UTC day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesDay {
+    /// `YYYY-MM-DD`.
+    pub day: String,
+    /// At the last complete tick of the day; null if it has none.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub index: Option<String>,
+    /// The deepest of the day, below the highest index so far; positive, null with `index`.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub drawdown: Option<String>,
+    /// Polls due.
+    pub expected_ticks: u64,
+    /// Of these, complete.
+    pub complete_ticks: u64,
+}
+
 /// Why a payload was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -169,9 +198,6 @@ impl Statement for ReportPayload {
 
 impl ReportPayload {
     fn check(&self) -> Result<(), PayloadError> {
-        let sound = |field: &'static str, holds: bool| {
-            if holds { Ok(()) } else { Err(PayloadError::Unsound(field)) }
-        };
         sound("portfolio_id", self.portfolio_key.portfolio_id() == self.portfolio_id)?;
         sound("release", is_text(&self.release, TEXT_LEN_MAX))?;
         sound("base_currency", is_asset(&self.base_currency))?;
@@ -197,6 +223,7 @@ impl ReportPayload {
             sound("rate_sources", is_text(&rate.source, TEXT_LEN_MAX))?;
         }
         sound("results", matches!(self.results, Json::Object(_)))?;
+        self.series.check()?;
         sound("methods", self.methods.len() <= LIST_LEN_MAX)?;
         for (metric, method) in &self.methods {
             sound("methods", is_text(metric, TEXT_LEN_MAX))?;
@@ -205,6 +232,34 @@ impl ReportPayload {
         }
         Ok(())
     }
+}
+
+impl Series {
+    fn check(&self) -> Result<(), PayloadError> {
+        sound("series", self.days.len() <= SERIES_DAYS_MAX)?;
+        let mut due: Option<Date> = None;
+        for row in &self.days {
+            let day = row.day.parse::<Date>().ok().filter(|day| day.to_string() == row.day);
+            sound("series", day.is_some() && (due.is_none() || day == due))?;
+            due = day.and_then(|day| day.tomorrow().ok());
+            sound("series", row.index.is_some() == row.drawdown.is_some())?;
+            sound("series", row.index.is_some() == (row.complete_ticks > 0))?;
+            let mut values = row.index.iter().chain(&row.drawdown);
+            sound("series", values.all(|value| is_decimal(value)))?;
+        }
+        Ok(())
+    }
+}
+
+fn sound(field: &'static str, holds: bool) -> Result<(), PayloadError> {
+    if holds { Ok(()) } else { Err(PayloadError::Unsound(field)) }
+}
+
+/// Digits, a point, digits. Index and drawdown have no sign.
+fn is_decimal(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= DECIMAL_LEN_MAX
+        && text.split_once('.').is_some_and(|(whole, rest)| digits(whole) && digits(rest))
 }
 
 impl Serialize for Schema {

@@ -801,6 +801,18 @@ def reports():
             "portfolio": {"by_asset": [{"asset": "BTC", "quantity": "0.25"}]},
             "flags": ["risk.insufficient_history"],
         },
+        "series": {
+            "days": [
+                {"day": "2026-01-14", "index": None, "drawdown": None, "expected_ticks": 4, "complete_ticks": 0},
+                {
+                    "day": "2026-01-15",
+                    "index": "0.984460570777",
+                    "drawdown": "0.015539429223",
+                    "expected_ticks": 97,
+                    "complete_ticks": 96,
+                },
+            ]
+        },
         "methods": {"returns.twr": {"id": "twr/dietz-tick/1", "unit": "ratio"}},
     }
 
@@ -889,6 +901,7 @@ def reports():
     write("log_object", "canonical", "a log where there is none", {**good, "log": {}})
     write("log_missing", "canonical", "no log field", {k: v for k, v in good.items() if k != "log"})
     write("v_2", "canonical", "version 2", {**good, "v": 2})
+    assert set("+/") & set(good["dsse"]["signatures"][0]["sig"]), "nothing to write in the other alphabet"
     write("sig_url_alphabet", "canonical", "RFC 4648 5 for 4", text=canonical(good).decode().replace(good["dsse"]["signatures"][0]["sig"], good["dsse"]["signatures"][0]["sig"].replace("/", "_").replace("+", "-")))
     padded = next(text for text in (canonical(report(payload(release="0.1.0" + "-" * n))).decode() for n in range(3)) if '==","payloadType"' in text)
     write("payload_no_padding", "canonical", "= cut off", text=padded.replace('==","payloadType"', '","payloadType"'))
@@ -963,6 +976,23 @@ def reports():
     write("payload_method_unit", "payload", "a method without a unit", report(payload(methods={"a": {"id": "x", "unit": ""}})))
     write("payload_identity", "payload", "an identity of a kind nobody knows", report(payload(accounts=[{**account, "identity": {"kind": "name", "value": "x"}}])))
     write("payload_many_methods", "payload", "257 methods", report(payload(methods={f"m{n}": {"id": "x", "unit": "x"} for n in range(257)})))
+    empty, full = good_payload["series"]["days"]
+    for name, says, days in [
+        ("gap", "a day left out of the series", [{**empty, "day": "2026-01-13"}, full]),
+        ("order", "a series that goes back", [full, empty]),
+        ("twice", "a day twice in the series", [empty, empty]),
+        ("day", "a day that is not in the calendar", [{**full, "day": "2026-02-30"}]),
+        ("day_form", "a day in another form", [{**full, "day": "20260115"}]),
+        ("sign", "an index below zero", [{**full, "index": "-0.984460570777"}]),
+        ("exponent", "an index with an exponent", [{**full, "index": "9.8e-1"}]),
+        ("number", "an index that is no string", [{**full, "index": 1}]),
+        ("long", "an index longer than a decimal", [{**full, "index": "0." + "1" * 30}]),
+        ("half", "an index without a drawdown", [{**full, "drawdown": None}]),
+        ("no_ticks", "an index on a day without a complete tick", [{**full, "complete_ticks": 0}]),
+        ("unknown_field", "a field more in a day", [{**full, "note": ""}]),
+    ]:
+        write("payload_series_" + name, "payload", says, report(payload(series={"days": days})))
+    write("payload_series_missing", "payload", "no series", report({k: v for k, v in good_payload.items() if k != "series"}))
     write("payload_deep", "payload", "nested past the limit", report(payload_bytes=canonical(payload(results={"a": 0})).replace(b'"a":0', b'"a":' + b"[" * 20 + b"]" * 20)))
     write("payload_not_utf8", "payload", "a byte that is not UTF-8", report(payload_bytes=canonical(good_payload).replace(b"main", b"ma\xffn")))
 

@@ -50,3 +50,33 @@ fn every_changed_byte_of_a_report_is_refused() {
         world.perfagg(&args).failed_with(3);
     }
 }
+
+#[test]
+fn a_page_is_made_of_a_verified_report_alone() {
+    let world = World::start(Options::default());
+    world.connect().succeeded();
+    world.report("2026-01-15T08:10:00Z").succeeded();
+    let verify = |report: &str, page: &str| {
+        let args = ["verify", report, "--measurements", "measurements.json", "--root", "root.der"];
+        world.perfagg(&[args.as_slice(), &["--html", page]].concat())
+    };
+    verify("report.json", "sheet.html").succeeded();
+    let page = fs::read_to_string(world.path("sheet.html")).unwrap();
+    let report = fs::read_to_string(world.path("report.json")).unwrap();
+    assert!(
+        page.contains(&format!("id=\"report\">{report}</script>")),
+        "the report, byte for byte"
+    );
+    assert!(page.contains("SIMULATED"));
+    assert!(!page.contains("Verified"), "a simulated report has no badge");
+    assert!(page.contains("data-day=\"2026-01-15\""), "the signed series");
+
+    // A page may be made again, and nothing else is replaced.
+    verify("report.json", "sheet.html").succeeded();
+    fs::write(world.path("letter.html"), "<!DOCTYPE html><p>a letter").unwrap();
+    verify("report.json", "letter.html").failed_with(2);
+    let changed = report.replacen("\"sig\":\"", "\"sig\":\"A", 1);
+    fs::write(world.path("changed.json"), changed).unwrap();
+    verify("changed.json", "none.html").failed_with(3);
+    assert!(!world.path("none.html").exists());
+}
