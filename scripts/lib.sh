@@ -101,6 +101,23 @@ build_plain() {
   collect plain enclave-app parent-proxy perfagg
 }
 
+# build_fuzz: the fuzz targets, with coverage that stable Rust can give, in the cache. Sets FUZZ_BIN.
+build_fuzz() {
+  need g++ g++
+  local host flags dir=$CACHE/fuzz-target
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
+  flags+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
+  flags+=" -Cllvm-args=-sanitizer-coverage-trace-compares"
+  # With a target named, build scripts and macros are built without these flags.
+  (cd "$ROOT/fuzz" && CARGO_TARGET_DIR=$dir RUSTFLAGS=$flags cargo build --quiet --release --locked --target "$host")
+  FUZZ_BIN=$dir/$host/release
+}
+
+fuzz_targets() {
+  sed -n 's/^path = "targets\/\(.*\)\.rs"$/\1/p' "$ROOT/fuzz/Cargo.toml"
+}
+
 # collect DIR NAME...: copies programs out of the build folder, so that one build does not replace another's.
 collect() {
   local dir=target/$1 name

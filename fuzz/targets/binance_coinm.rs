@@ -1,0 +1,8 @@
+#![no_main]
+
+use fuzz::Target;
+
+libfuzzer_sys::fuzz_target!(
+    init: fuzz::seeds(Target::BinanceCoinm),
+    |data: &[u8]| fuzz::read(Target::BinanceCoinm, data)
+);

@@ -1,0 +1,8 @@
+#![no_main]
+
+use fuzz::Target;
+
+libfuzzer_sys::fuzz_target!(
+    init: fuzz::seeds(Target::Ftx),
+    |data: &[u8]| fuzz::read(Target::Ftx, data)
+);
