@@ -318,14 +318,14 @@ impl Account {
         };
         // A key that was confirmed once does not become one of which nothing is known.
         let of = lease.session.accounts().get(lease.index);
-        let least = of.map_or(Proof::Confirmed, |account| account.proof);
+        let known = of.map_or(Proof::Confirmed, |account| account.proof);
         let facts = self.ask(hand, Query::Permissions, &Context::default()).await?;
         let permissions = facts.into_iter().find_map(|fact| {
             if let Fact::Permissions(permissions) = fact { Some(permissions) } else { None }
         });
         permissions
             .ok_or(ExchangeError::Malformed { field: "permissions" })
-            .and_then(|permissions| Ok(admit(permissions, least)?))
+            .and_then(|permissions| Ok(admit(permissions, known)?))
             .map_err(AskError::from)?;
         if let Some(lease) = self.leases.last_mut() {
             lease.permissions_at = now.saturating_add(PERMISSIONS_AGE_MAX);

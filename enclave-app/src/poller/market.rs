@@ -145,9 +145,9 @@ impl PublicData {
         }
         let query = Query::Ticker { symbol: String::new() };
         let facts = desk.all(&self.http, self.connector, query, Signed::Nobody, context).await?;
-        let marks = facts.into_iter().filter_map(|fact| match fact {
-            Fact::Ticker(ticker) => Some((ticker.symbol, ticker.mark?)),
-            _ => None,
+        let marks = facts.into_iter().filter_map(|fact| {
+            let Fact::Ticker(ticker) = fact else { return None };
+            Some((ticker.symbol, ticker.mark?))
         });
         let marks = Arc::new(marks.collect::<Marks>());
         state.marks = Some((now, Arc::clone(&marks)));

@@ -72,7 +72,9 @@ impl Account {
         let mut facts = Vec::new();
         for window in windows {
             let query = Query::account_fills(window, page);
-            facts.extend(self.ask(hand, query, context).await?);
+            // Rows from before the window can come along; theirs are ids that were forgotten.
+            let asked = |fact: &Fact| !matches!(fact, Fact::Fill(fill) if fill.at < window.start);
+            facts.extend(self.ask(hand, query, context).await?.into_iter().filter(asked));
         }
         self.take_fills(hand, ALL_PAIRS, facts, now, OVERLAP, ambiguous)
     }
