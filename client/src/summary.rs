@@ -128,7 +128,14 @@ impl<'a> Report<'a> {
         let accounts = payload
             .accounts
             .iter()
-            .map(|account| format!("{} ({} {})", account.id, account.label, account.identity.value))
+            .map(|account| {
+                let unread = if account.permissions_unreadable {
+                    ", key permissions unreadable"
+                } else {
+                    ""
+                };
+                format!("{} ({} {}{unread})", account.id, account.label, account.identity.value)
+            })
             .collect::<Vec<_>>()
             .join(", ");
         let head = pairs([

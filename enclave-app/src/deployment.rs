@@ -86,7 +86,10 @@ pub fn check(bytes: &[u8], image: &ImageConfig) -> Result<Deployment, Deployment
         ("kms_key_arn", trust.kms_key_arn.is_some()),
         ("escrow", trust.escrow),
         ("allow_trading_keys", trust.allow_trading_keys),
-        ("allow_unreadable_permissions", trust.allow_unreadable_permissions),
+        (
+            "allow_unreadable_permissions",
+            trust.allow_unreadable_permissions && !image.keys.admit_unreadable,
+        ),
         ("operator_can_read", trust.operator_can_read),
         ("role_root_key", trust.role_root_key.is_some()),
     ];
@@ -208,7 +211,7 @@ mod tests {
     #[test]
     fn the_shipped_example_is_accepted() {
         let deployment = check(SHIPPED.as_bytes(), &image()).unwrap();
-        assert_eq!(deployment.venues, ["binance", "bybit", "coinbase", "kraken"]);
+        assert_eq!(deployment.venues, ["binance", "bybit", "coinbase", "kraken", "krakenfutures"]);
     }
 
     #[test]
@@ -230,5 +233,19 @@ mod tests {
             let widened = with(&format!("\"{name}\": false"), &format!("\"{name}\": true"));
             assert_eq!(widened, Err(DeploymentError::NotOffered(name)));
         }
+    }
+
+    #[test]
+    fn keys_that_cannot_be_read_need_the_image_and_the_deployment() {
+        let text = SHIPPED.replace(
+            "\"allow_unreadable_permissions\": false",
+            "\"allow_unreadable_permissions\": true",
+        );
+        let mut image = image();
+        image.keys.admit_unreadable = true;
+        let admitted =
+            |text: &str| check(text.as_bytes(), &image).unwrap().trust.allow_unreadable_permissions;
+        assert!(admitted(&text));
+        assert!(!admitted(SHIPPED), "the image alone admits none");
     }
 }

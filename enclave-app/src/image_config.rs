@@ -23,10 +23,18 @@ use crate::limits::IMAGE_CONFIG_LEN_MAX;
 pub struct ImageConfig {
     /// Every host the enclave may reach, on port 443.
     pub hosts: Vec<String>,
+    pub keys: KeyPolicy,
     pub sessions: SessionLimits,
     pub polling: Polling,
     pub firewall: Firewall,
     pub security_module: SecurityModule,
+}
+
+/// Which keys a deployment may admit besides those that provably only read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPolicy {
+    /// Keys whose permissions cannot be read.
+    pub admit_unreadable: bool,
 }
 
 /// How many sessions there may be.
@@ -100,10 +108,17 @@ impl ImageConfig {
 struct File {
     v: u32,
     hosts: Vec<String>,
+    keys: KeysTable,
     sessions: SessionsTable,
     polling: PollingTable,
     firewall: FirewallTable,
     security_module: SecurityModuleTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeysTable {
+    admit_unreadable: bool,
 }
 
 #[derive(Deserialize)]
@@ -179,6 +194,7 @@ impl File {
         }
         let config = ImageConfig {
             hosts: self.hosts,
+            keys: KeyPolicy { admit_unreadable: self.keys.admit_unreadable },
             sessions: SessionLimits {
                 max: mistakes.size("sessions.max", self.sessions.max, 1..=100_000),
                 per_portfolio_max: mistakes.size(
@@ -300,8 +316,10 @@ mod tests {
             "api.bybit.com",
             "api.coinbase.com",
             "api.kraken.com",
+            "futures.kraken.com",
         ];
         assert_eq!(config.hosts, hosts);
+        assert!(!config.keys.admit_unreadable);
         assert_eq!(config.polling.interval, Duration::from_mins(5));
         assert_eq!(config.sessions.max, 1000);
     }

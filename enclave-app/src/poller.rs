@@ -21,6 +21,7 @@ mod admission;
 mod ask;
 mod bookings;
 mod breaker;
+mod charges;
 mod convert;
 mod limiter;
 mod market;
@@ -42,7 +43,7 @@ use std::time::Duration;
 use analytics::DigestKey;
 use analytics::text::Name;
 use async_trait::async_trait;
-use exchanges::{Context, Price};
+use exchanges::{Context, Price, Proof};
 use futures_util::future::{join_all, try_join_all};
 use protocol::claim::{ClaimReply, ClaimRequest};
 use protocol::portfolio::PortfolioId;
@@ -277,7 +278,7 @@ impl Poller {
 
     async fn round(&self, cell: &Cell, accounts: &mut [Account], tick: UnixMillis) {
         let read = accounts.iter().filter(|account| account.newest().is_some());
-        let sources = read.map(|account| (account.plan().venue, account.plan().prices)).collect();
+        let sources = read.map(|account| account.plan().source()).collect();
         let quotes = self.quotes(sources);
         let rounds = accounts.iter_mut().map(|account| self.account_round(account, tick));
         // Side by side: what is held and what it is worth are of one moment.
@@ -349,7 +350,7 @@ impl Poller {
         sources: BTreeSet<(exchanges::Venue, exchanges::Market)>,
     ) -> Vec<Quotes<'_>> {
         let sources =
-            sources.into_iter().filter_map(|(venue, market)| self.markets.of(venue, market));
+            sources.into_iter().filter_map(|(venue, market)| self.markets.source(venue, market));
         let ask = |data| async move {
             let patience = self.parts.image.polling.interval / 5 * 4;
             let asked = tokio::time::timeout(patience, self.prices_of(data)).await;
@@ -381,6 +382,8 @@ impl Poller {
                 }
             };
             let seen = self.parts.clock.now().max(tick);
+            let foreign = self.markets.is_reference(data)
+                || portfolio.venues().all(|venue| venue != data.venue());
             let last = prices.len().saturating_sub(1);
             for (index, round) in prices.iter().enumerate() {
                 // Whoever slows the road down must not choose the moment of a valuation.
@@ -399,16 +402,26 @@ impl Poller {
                         Ok(event) => portfolio.feed(&event),
                         Err(convert::NotCarried) => complete = false,
                     }
-                    if self.markets.is_reference(data) {
+                    if foreign {
                         portfolio.note_source(RateSource {
                             pair: format!("{}/{}", price.base, price.quote),
-                            source: exchanges::Venue::Kraken.to_string(),
+                            source: data.venue().to_owned(),
                         });
                     }
                 }
             }
         }
         complete
+    }
+
+    /// What keys must be admitted on at least: the image and the deployment, both measured.
+    fn least(&self) -> Proof {
+        let trust = &self.parts.deployment.trust;
+        if self.parts.image.keys.admit_unreadable && trust.allow_unreadable_permissions {
+            Proof::Unreadable
+        } else {
+            Proof::Confirmed
+        }
     }
 
     async fn prices_of(&self, data: &PublicData) -> Result<Vec<market::Prices>, AskError> {
@@ -500,7 +513,8 @@ impl Engine for Poller {
                 if !offered {
                     return Err(AccountRefusal::NotOffered { label: account.label });
                 }
-                admission::check(&self.desk, &self.parts.egress, vault, index, &account).await
+                let keys = (vault, index);
+                admission::check(&self.desk, &self.parts.egress, self.least(), keys, &account).await
             }
         };
         try_join_all(accounts.iter().enumerate().map(check)).await

@@ -11,6 +11,7 @@ use analytics::event::{AccountEvent, SnapshotEvent};
 use analytics::text::Name;
 use analytics::time::Day;
 use analytics::{Config, DigestKey, Engine, Event, Fed, FeedError, Figures, ResultSet, Series};
+use exchanges::Proof;
 use protocol::portfolio::PortfolioKey;
 use protocol::report_payload::{RateSource, ReportAccount};
 use protocol::session::{End, Identity};
@@ -119,6 +120,7 @@ impl Portfolio {
         member.account.label.clone_from(&account.label);
         member.account.closed_at = None;
         member.account.end_reason = None;
+        member.account.permissions_unreadable |= account.proof == Proof::Unreadable;
         let name = member.name.clone();
         if !std::mem::replace(&mut member.counted, true) {
             // Who leaves and comes back was never away: what an account lost in between would
@@ -149,6 +151,7 @@ impl Portfolio {
                 venue: account.venue.name().to_owned(),
                 market: account.market.name().to_owned(),
                 identity: Identity::clone(&account.identity),
+                permissions_unreadable: account.proof == Proof::Unreadable,
                 opened_at: now,
                 closed_at: None,
                 end_reason: None,

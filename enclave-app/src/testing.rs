@@ -181,6 +181,11 @@ impl Enclave {
 
     /// An enclave whose measured configuration is the shipped one, changed.
     pub(crate) async fn with_image(change: impl FnOnce(&mut ImageConfig)) -> Self {
+        Self::deployed(DEPLOYMENT, change).await
+    }
+
+    /// The same, under another deployment configuration.
+    pub(crate) async fn deployed(deployment: &[u8], change: impl FnOnce(&mut ImageConfig)) -> Self {
         let mut image = ImageConfig::parse(include_bytes!("../image.toml")).unwrap();
         change(&mut image);
         let clock = Arc::new(ScenarioClock::unset());
@@ -192,7 +197,7 @@ impl Enclave {
             panic!("not simulated");
         };
         let module = Arc::new(Module::new(Arc::new(nsm), image.security_module));
-        module.extend_and_lock(protocol::key_bundle::pcr16_extension(DEPLOYMENT)).await.unwrap();
+        module.extend_and_lock(protocol::key_bundle::pcr16_extension(deployment)).await.unwrap();
         let entropy = Arc::new(Entropy::new(&module.random(64).await.unwrap()).unwrap());
         let keys = Arc::new(Keys::generate(&entropy).unwrap());
         let tls = TlsIdentity::generate(Arc::clone(&time)).unwrap();
@@ -201,7 +206,7 @@ impl Enclave {
             module,
             Arc::clone(&keys),
             tls.spki_sha256(),
-            DEPLOYMENT.into(),
+            deployment.into(),
             Arc::clone(&counters),
         ));
         let engine = Arc::new(FakeEngine::default());
@@ -210,7 +215,7 @@ impl Enclave {
             entropy: Arc::clone(&entropy),
             keys,
             engine: Arc::<FakeEngine>::clone(&engine),
-            deployment: Arc::new(Deployment::from_json(DEPLOYMENT).unwrap()),
+            deployment: Arc::new(Deployment::from_json(deployment).unwrap()),
             counters: Arc::clone(&counters),
             limits: image.sessions,
         }));

@@ -661,6 +661,8 @@ pub struct AccountLogEntry {
     pub id: String,
     /// What caused it.
     pub booking_uid: Option<String>,
+    /// The execution it belongs to: a [`Fill`]'s id.
+    pub execution: Option<String>,
     /// What it is.
     pub class: BookingClass,
     /// In the exchange's word.

@@ -4,9 +4,9 @@
 //! The sources of what is relied on here are in `docs/exchanges.md`.
 //!
 //! * What a key may do cannot be read: see [`Permissions::is_unreadable`](crate::Permissions::is_unreadable).
-//! * Fills have no fees. The account log is the truth about money: fees,
-//!   funding, profit, conversions and transfers, with balances before and
-//!   after.
+//! * Fills have no fees. The account log is the truth about money: fees (by
+//!   the id of the fill), funding, profit, conversions and transfers, with
+//!   balances before and after.
 //! * Money moved from and to Kraken's spot wallet stays the customer's.
 
 mod auth;

@@ -397,4 +397,5 @@ static CONNECTORS: [&dyn Connector; 9] = [
 
 /// Exchanges that the poller asks. The hosts of the others stay off every list
 /// of hosts: nothing is let out that nothing asks for.
-const POLLED: [Venue; 4] = [Venue::Binance, Venue::Bybit, Venue::Coinbase, Venue::Kraken];
+const POLLED: [Venue; 5] =
+    [Venue::Binance, Venue::Bybit, Venue::Coinbase, Venue::Kraken, Venue::KrakenFutures];

@@ -25,7 +25,7 @@ pub enum Query {
     },
     /// Last, bid and ask: [`Fact::Ticker`](crate::Fact::Ticker).
     Ticker {
-        /// The pair.
+        /// The pair; all of them if empty, where the exchange has one list.
         symbol: String,
     },
     /// Bars, ascending: [`Fact::Candle`](crate::Fact::Candle).

@@ -99,6 +99,10 @@ pub struct ReportAccount {
     pub market: String,
     /// Who it is at the exchange.
     pub identity: Identity,
+    /// Whether a key of it was admitted though the exchange did not tell in known words what the
+    /// key may do. Written only if it is true.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub permissions_unreadable: bool,
     /// When it was first opened.
     #[serde(with = "rfc3339")]
     pub opened_at: UnixMillis,
@@ -108,6 +112,11 @@ pub struct ReportAccount {
     /// Why it was closed.
     #[serde(deserialize_with = "Option::deserialize")]
     pub end_reason: Option<End>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+const fn is_no(value: &bool) -> bool {
+    !*value
 }
 
 /// Where the rate of a pair comes from.

@@ -250,7 +250,12 @@ pub(super) fn accounts(payload: &ReportPayload) -> Markup {
                             tr {
                                 td class="when" { (account.id) }
                                 td class="label" { bdi { (account.label) } }
-                                td { code { (account.identity.value) } }
+                                td {
+                                    code { (account.identity.value) }
+                                    @if account.permissions_unreadable {
+                                        " · what its key may do cannot be read"
+                                    }
+                                }
                                 td class="when" { (instant(account.opened_at)) }
                                 td class="when" { (account.closed_at.map_or_else(|| "open".to_owned(), instant)) }
                             }

@@ -62,6 +62,7 @@ pub(crate) fn payload() -> ReportPayload {
             venue: venue.to_owned(),
             market: market.to_owned(),
             identity: Identity { kind: IdentityKind::Uid, value: identity.to_owned() },
+            permissions_unreadable: false,
             opened_at: at("2025-11-01T00:00:00Z"),
             closed_at: None,
             end_reason: None,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use analytics::Event;
 use analytics::text::Name;
-use exchanges::{Connector, Context, ExchangeError, Fact, Kind, Query};
+use exchanges::{Connector, Context, ExchangeError, Fact, Kind, Proof, Query};
 use protocol::category::Category;
 use protocol::session::End;
 use protocol::time::UnixMillis;
@@ -21,8 +21,10 @@ use rust_decimal::Decimal;
 use tokio_util::sync::CancellationToken;
 
 use super::MOMENT_MAX;
+use super::admission::admit;
 use super::ask::{AskError, Desk, Signed, refuses_key};
 use super::bookings::Bookings;
+use super::charges::Charges;
 use super::convert::{Delivery, NotCarried};
 use super::market::PublicData;
 use super::marks::Marks;
@@ -89,6 +91,8 @@ pub(super) struct Account {
     pairs: BTreeSet<String>,
     transfers: Transfers,
     bookings: Bookings,
+    /// Where fills have their fees from, if not from their own list.
+    charges: Charges,
     /// When the slow lists are due again.
     due: BTreeMap<Movement, UnixMillis>,
 }
@@ -177,6 +181,7 @@ impl Account {
             pairs: BTreeSet::new(),
             transfers: Transfers::default(),
             bookings: Bookings::default(),
+            charges: Charges::default(),
             due: BTreeMap::new(),
         };
         account.take(lease);
@@ -293,29 +298,34 @@ impl Account {
         // Bookings tell which pairs were traded, so they come first; neither list waits for the
         // other's success.
         let moved = self.movements(hand, &context, ambiguous).await;
-        match self.fills(hand, &context, ambiguous).await {
+        let filled = match self.fills(hand, &context, ambiguous).await {
             Err(error) if error.is_unlisted() => {
                 let context = hand.public.context(hand.desk, Some(Duration::ZERO)).await?;
-                self.fills(hand, &context, ambiguous).await?;
+                self.fills(hand, &context, ambiguous).await
             }
-            other => other?,
-        }
+            other => other,
+        };
+        self.settle_charges(hand)?;
+        filled?;
         moved?;
         Ok(held)
     }
 
     async fn check_permissions(&mut self, hand: Hand<'_>) -> Result<(), Incomplete> {
         let now = hand.desk.clock.now();
-        if self.newest().is_none_or(|lease| now < lease.permissions_at) {
+        let Some(lease) = self.newest().filter(|lease| now >= lease.permissions_at) else {
             return Ok(());
-        }
+        };
+        // A key that was confirmed once does not become one of which nothing is known.
+        let of = lease.session.accounts().get(lease.index);
+        let known = of.map_or(Proof::Confirmed, |account| account.proof);
         let facts = self.ask(hand, Query::Permissions, &Context::default()).await?;
         let permissions = facts.into_iter().find_map(|fact| {
             if let Fact::Permissions(permissions) = fact { Some(permissions) } else { None }
         });
         permissions
             .ok_or(ExchangeError::Malformed { field: "permissions" })
-            .and_then(|permissions| Ok(permissions.confirm()?))
+            .and_then(|permissions| Ok(admit(permissions, known)?))
             .map_err(AskError::from)?;
         if let Some(lease) = self.leases.last_mut() {
             lease.permissions_at = now.saturating_add(PERMISSIONS_AGE_MAX);

@@ -1,6 +1,6 @@
 //! Before a session is active: does each key work, whose is it, and can it only read.
 
-use exchanges::{Context, ExchangeError, Fact, KeyRefused, Query};
+use exchanges::{Context, ExchangeError, Fact, KeyRefused, Permissions, Proof, Query, ReadOnlyKey};
 use protocol::category::Category;
 use protocol::session::{Identity, IdentityKind, Permission};
 use tracing::error;
@@ -10,12 +10,21 @@ use crate::egress::Egress;
 use crate::engine_api::{AccountRefusal, CheckedAccount, OpenedAccount};
 use crate::sessions::Vault;
 
+/// Holds what an exchange says of a key against what may be admitted: [`Proof::Unreadable`] only
+/// under the operator's measured policy.
+pub(super) fn admit(permissions: Permissions, least: Proof) -> Result<ReadOnlyKey, KeyRefused> {
+    match least {
+        Proof::Confirmed => permissions.confirm(),
+        Proof::Unreadable => permissions.confirm_or_admit_unreadable(),
+    }
+}
+
 /// Asks the exchange about one account, over connections of its own that end with the check.
 pub(super) async fn check(
     desk: &Desk,
     egress: &Egress,
-    vault: &Vault,
-    index: usize,
+    least: Proof,
+    (vault, index): (&Vault, usize),
     account: &OpenedAccount,
 ) -> Result<CheckedAccount, AccountRefusal> {
     let label = || account.label.clone();
@@ -36,7 +45,7 @@ pub(super) async fn check(
                 if let Fact::Permissions(permissions) = fact { Some(permissions) } else { None }
             })
             .ok_or_else(|| AccountRefusal::Unproven { label: label() })?;
-    let proof = permissions.confirm().map_err(|refused| too_powerful(label(), refused))?;
+    let proof = admit(permissions, least).map_err(|refused| too_powerful(label(), refused))?;
     let identity = ask(Query::AccountIdentity)
         .await
         .map_err(refused)?
@@ -53,7 +62,11 @@ pub(super) async fn check(
         error!("an exchange's name for an account cannot be carried");
         return Err(AccountRefusal::Unavailable { label: label() });
     }
-    Ok(CheckedAccount { identity, permissions: vec![Permission::Read], proof })
+    let permissions = vec![match proof.proof() {
+        Proof::Confirmed => Permission::Read,
+        Proof::Unreadable => Permission::Unknown,
+    }];
+    Ok(CheckedAccount { identity, permissions, proof })
 }
 
 fn too_powerful(label: String, refused: KeyRefused) -> AccountRefusal {

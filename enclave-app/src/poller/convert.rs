@@ -10,14 +10,15 @@ use analytics::event::{
 };
 use analytics::text::{Asset, Name};
 use exchanges::{
-    AmountUnit, BookingClass, Fill, Income, IncomeType, LedgerEntry, PositionSide, Price, Transfer,
-    TransferKind, TransferStatus,
+    AccountLogEntry, AmountUnit, BookingClass, Fill, Income, IncomeType, LedgerEntry, PositionSide,
+    Price, Transfer, TransferKind, TransferStatus,
 };
 use protocol::time::UnixMillis;
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 
 use super::account::Held;
+use super::charges::Cost;
 
 /// A value of an exchange that no event can carry: a time past the calendar, a sum past the
 /// decimals. The poll counts as incomplete.
@@ -109,16 +110,7 @@ impl Delivery {
         let kind = match income.kind {
             IncomeType::Commission | IncomeType::RealizedPnl => return Ok(None),
             IncomeType::Transfer => {
-                return Ok(Some(Event::Flow(FlowEvent {
-                    t: time(income.at)?,
-                    seen: self.seen(income.at)?,
-                    account: self.account.clone(),
-                    asset: asset(&income.asset)?,
-                    amount: Number::from(income.amount),
-                    id: name(&format!("b-{}", income.key))?,
-                    txid: None,
-                    status: FlowStatus::Completed,
-                })));
+                return self.moved(income.at, &income.asset, income.amount, &income.key).map(Some);
             }
             IncomeType::Funding => IncomeKind::Funding,
             IncomeType::Rebate => IncomeKind::Rebate,
@@ -127,15 +119,7 @@ impl Delivery {
                 IncomeKind::Other
             }
         };
-        Ok(Some(Event::Income(IncomeEvent {
-            t: time(income.at)?,
-            seen: self.seen(income.at)?,
-            account: self.account.clone(),
-            kind,
-            asset: asset(&income.asset)?,
-            amount: Number::from(income.amount),
-            id: name(&income.key)?,
-        })))
+        self.earned(kind, income.at, &income.asset, income.amount, &income.key).map(Some)
     }
 
     /// A booking of a spot account; `None` for what other lists tell already, and for what moves
@@ -149,16 +133,8 @@ impl Delivery {
             }
             BookingClass::InternalTransfer if !leaves(entry) => return Ok(None),
             BookingClass::InternalTransfer | BookingClass::Transfer => {
-                return Ok(Some(Event::Flow(FlowEvent {
-                    t: time(entry.at)?,
-                    seen: self.seen(entry.at)?,
-                    account: self.account.clone(),
-                    asset: asset(&entry.asset)?,
-                    amount: Number::from(entry.balance_change),
-                    id: name(&format!("b-{}", entry.id))?,
-                    txid: None,
-                    status: FlowStatus::Completed,
-                })));
+                let change = entry.balance_change;
+                return self.moved(entry.at, &entry.asset, change, &entry.id).map(Some);
             }
             BookingClass::Reward => IncomeKind::Reward,
             BookingClass::MarginFee | BookingClass::Interest => IncomeKind::Interest,
@@ -169,15 +145,80 @@ impl Delivery {
             | BookingClass::Settlement
             | BookingClass::Other => IncomeKind::Other,
         };
-        Ok(Some(Event::Income(IncomeEvent {
-            t: time(entry.at)?,
-            seen: self.seen(entry.at)?,
+        self.earned(kind, entry.at, &entry.asset, entry.balance_change, &entry.id).map(Some)
+    }
+
+    /// A booking of a futures account; `None` for what the fills tell: of an execution that is
+    /// the profit, and the fee goes with the fill, but funding that was paid with it is not there.
+    pub(super) fn log_entry(&self, entry: &AccountLogEntry) -> Result<Option<Event>, NotCarried> {
+        let change = entry.balance_change;
+        let (kind, amount) = match entry.class {
+            BookingClass::Trade => (IncomeKind::Funding, entry.funding.unwrap_or_default()),
+            BookingClass::Deposit
+            | BookingClass::Withdrawal
+            | BookingClass::InternalTransfer
+            | BookingClass::Transfer => {
+                return self.moved(entry.at, &entry.asset, change, &entry.id).map(Some);
+            }
+            BookingClass::Funding => (IncomeKind::Funding, change),
+            BookingClass::Interest | BookingClass::MarginFee => (IncomeKind::Interest, change),
+            BookingClass::Reward => (IncomeKind::Reward, change),
+            BookingClass::Margin
+            | BookingClass::Adjustment
+            | BookingClass::Conversion
+            | BookingClass::Settlement
+            | BookingClass::Other => (IncomeKind::Other, change),
+        };
+        if amount.is_zero() {
+            return Ok(None);
+        }
+        self.earned(kind, entry.at, &entry.asset, amount, &entry.id).map(Some)
+    }
+
+    /// A fee that belongs to no fill.
+    pub(super) fn cost(&self, cost: &Cost) -> Result<Event, NotCarried> {
+        let id = format!("c-{}", cost.id);
+        self.earned(IncomeKind::Other, cost.at, &cost.fee.asset, -cost.fee.amount, &id)
+    }
+
+    /// What came from or went to another account of the customer's, or somebody else's.
+    fn moved(
+        &self,
+        at: UnixMillis,
+        code: &str,
+        amount: Decimal,
+        id: &str,
+    ) -> Result<Event, NotCarried> {
+        Ok(Event::Flow(FlowEvent {
+            t: time(at)?,
+            seen: self.seen(at)?,
+            account: self.account.clone(),
+            asset: asset(code)?,
+            amount: Number::from(amount),
+            id: name(&format!("b-{id}"))?,
+            txid: None,
+            status: FlowStatus::Completed,
+        }))
+    }
+
+    /// What an account earned or paid in itself.
+    fn earned(
+        &self,
+        kind: IncomeKind,
+        at: UnixMillis,
+        code: &str,
+        amount: Decimal,
+        id: &str,
+    ) -> Result<Event, NotCarried> {
+        Ok(Event::Income(IncomeEvent {
+            t: time(at)?,
+            seen: self.seen(at)?,
             account: self.account.clone(),
             kind,
-            asset: asset(&entry.asset)?,
-            amount: Number::from(entry.balance_change),
-            id: name(&entry.id)?,
-        })))
+            asset: asset(code)?,
+            amount: Number::from(amount),
+            id: name(id)?,
+        }))
     }
 
     /// Everything the account holds at a round's time.
@@ -189,7 +230,7 @@ impl Delivery {
     ) -> Result<Event, NotCarried> {
         let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
         for collateral in &held.collateral {
-            add(&mut rows.entry(&collateral.asset).or_default().free, collateral.wallet_balance)?;
+            add(&mut rows.entry(&collateral.asset).or_default().free, collateral.amount)?;
         }
         for balance in &held.balances {
             let row = rows.entry(&balance.asset).or_default();

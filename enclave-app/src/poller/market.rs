@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use exchanges::{Connector, Context, Fact, Instrument, Market, Price, Query, Venue};
 use protocol::time::UnixMillis;
+use rust_decimal::Decimal;
 use tokio::sync::Mutex;
 
 use super::ask::{AskError, Desk, Signed};
+use super::plan::Plan;
 use crate::egress::{Egress, Http};
 
 /// Prices this fresh serve another portfolio's round as well.
@@ -47,7 +49,11 @@ struct State {
     context_at: Option<UnixMillis>,
     clock_at: Option<UnixMillis>,
     prices: VecDeque<Prices>,
+    marks: Option<(UnixMillis, Arc<Marks>)>,
 }
+
+/// The mark price of each contract, by our name of it.
+pub(super) type Marks = BTreeMap<String, Decimal>;
 
 impl PublicData {
     pub(super) fn new(http: Http, connector: &'static dyn Connector, pairs: Vec<String>) -> Self {
@@ -124,6 +130,30 @@ impl PublicData {
         Ok(state.prices.iter().cloned().collect())
     }
 
+    /// Mark prices of all contracts, as fresh as prices are.
+    pub(super) async fn marks(
+        &self,
+        desk: &Desk,
+        context: &Context,
+    ) -> Result<Arc<Marks>, AskError> {
+        let mut state = self.state.lock().await;
+        let now = desk.clock.now();
+        if let Some((at, marks)) = &state.marks
+            && now.since(*at) <= PRICES_AGE_MAX
+        {
+            return Ok(Arc::clone(marks));
+        }
+        let query = Query::Ticker { symbol: String::new() };
+        let facts = desk.all(&self.http, self.connector, query, Signed::Nobody, context).await?;
+        let marks = facts.into_iter().filter_map(|fact| {
+            let Fact::Ticker(ticker) = fact else { return None };
+            Some((ticker.symbol, ticker.mark?))
+        });
+        let marks = Arc::new(marks.collect::<Marks>());
+        state.marks = Some((now, Arc::clone(&marks)));
+        Ok(marks)
+    }
+
     async fn ask(&self, desk: &Desk, query: Query) -> Result<Vec<Fact>, AskError> {
         let context = Context::default();
         desk.all(&self.http, self.connector, query, Signed::Nobody, &context).await
@@ -134,6 +164,8 @@ impl PublicData {
 #[derive(Debug)]
 pub(super) struct Markets {
     venues: BTreeMap<(Venue, Market), PublicData>,
+    /// Exchanges that are not served, and whose prices value what others hold.
+    sources: BTreeMap<(Venue, Market), PublicData>,
     /// Kraken's public ticker.
     pub(super) reference: Option<PublicData>,
 }
@@ -144,14 +176,15 @@ impl Markets {
             exchanges::connector(venue, market)
                 .map(|connector| PublicData::new(egress.http(connector.hosts()), connector, pairs))
         };
-        let venues = offered
-            .iter()
-            .filter_map(|(venue, market)| {
-                Some(((*venue, *market), data(*venue, *market, Vec::new())?))
-            })
-            .collect();
+        let of = |(venue, market): (Venue, Market)| {
+            Some(((venue, market), data(venue, market, Vec::new())?))
+        };
+        let venues = offered.iter().copied().filter_map(of).collect();
+        let plans = offered.iter().filter_map(|(venue, market)| Plan::of(*venue, *market));
+        let sources = plans.map(Plan::source).filter(|source| !offered.contains(source));
+        let sources = sources.filter_map(of).collect();
         let pairs = REFERENCE_PAIRS.map(str::to_owned).to_vec();
-        Self { venues, reference: data(Venue::Kraken, Market::Spot, pairs) }
+        Self { venues, sources, reference: data(Venue::Kraken, Market::Spot, pairs) }
     }
 
     /// Every exchange that is served.
@@ -161,6 +194,11 @@ impl Markets {
 
     pub(super) fn of(&self, venue: Venue, market: Market) -> Option<&PublicData> {
         self.venues.get(&(venue, market))
+    }
+
+    /// Where a plan's prices come from.
+    pub(super) fn source(&self, venue: Venue, market: Market) -> Option<&PublicData> {
+        self.of(venue, market).or_else(|| self.sources.get(&(venue, market)))
     }
 
     /// Whether `data` is the reference source.

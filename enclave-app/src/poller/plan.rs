@@ -25,6 +25,8 @@ pub(super) enum Holdings {
     WalletsAndPositions,
     /// Collateral and open positions.
     Futures,
+    /// The same, and the profit of positions follows from the contracts' mark prices.
+    FuturesAtMark,
 }
 
 /// How an exchange lists executions.
@@ -36,6 +38,8 @@ pub(super) enum Fills {
     Booked,
     /// All pairs in one list, in pages of so many rows.
     Account { page: u16 },
+    /// The same, and what they cost is in the bookings.
+    Charged { page: u16 },
 }
 
 /// A list of what moves holdings besides trades.
@@ -104,10 +108,16 @@ impl Plan {
     pub(super) fn of(venue: Venue, market: Market) -> Option<&'static Self> {
         PLANS.iter().find(|plan| plan.venue == venue && plan.market == market)
     }
+
+    /// Whose prices value what is held. Kraken lists coins in one place and contracts in another.
+    pub(super) fn source(&self) -> (Venue, Market) {
+        let venue = if self.venue == Venue::KrakenFutures { Venue::Kraken } else { self.venue };
+        (venue, self.prices)
+    }
 }
 
 /// What sessions may open here.
-pub(super) static PLANS: [Plan; 6] = [
+pub(super) static PLANS: [Plan; 7] = [
     Plan {
         venue: Venue::Binance,
         market: Market::Spot,
@@ -144,6 +154,14 @@ pub(super) static PLANS: [Plan; 6] = [
         holdings: Holdings::WalletsAndPositions,
         fills: Fills::Account { page: 50 },
         movements: &[Movement::Deposits, Movement::Withdrawals, Movement::Ledger],
+        prices: Market::Spot,
+    },
+    Plan {
+        venue: Venue::KrakenFutures,
+        market: Market::Futures,
+        holdings: Holdings::FuturesAtMark,
+        fills: Fills::Charged { page: 100 },
+        movements: &[Movement::Ledger],
         prices: Market::Spot,
     },
     Plan {

@@ -2,6 +2,7 @@
 
 mod faults;
 mod keys;
+mod kraken_futures;
 mod runs;
 mod sessions;
 mod story;

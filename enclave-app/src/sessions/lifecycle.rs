@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use exchanges::{Market, Venue};
+use exchanges::{Market, Proof, Venue};
 use protocol::portfolio::{PortfolioId, PortfolioKey};
 use protocol::session::{Identity, OpenSession, Permission, SessionId, Ttl};
 use protocol::time::UnixMillis;
@@ -54,6 +54,8 @@ pub struct ActiveAccount {
     pub symbols: Vec<String>,
     pub identity: Identity,
     pub permissions: Vec<Permission>,
+    /// What the key was admitted on.
+    pub proof: Proof,
 }
 
 /// One session: whose it is, and its credentials, in a state.
@@ -125,13 +127,14 @@ impl Session<Opened> {
         let accounts = accounts
             .into_iter()
             .zip(checked)
-            .map(|(account, CheckedAccount { identity, permissions, proof: _ })| ActiveAccount {
+            .map(|(account, CheckedAccount { identity, permissions, proof })| ActiveAccount {
                 label: account.label,
                 venue: account.venue,
                 market: account.market,
                 symbols: account.symbols,
                 identity,
                 permissions,
+                proof: proof.proof(),
             })
             .collect();
         Ok(Session {

@@ -139,6 +139,7 @@ fn entry(
     Ok(AccountLogEntry {
         id,
         booking_uid: row.maybe_id("booking_uid")?,
+        execution: row.maybe_id("execution")?,
         class: class(&raw_type),
         raw_type,
         asset: contracts::asset(asset),

@@ -28,6 +28,7 @@ pub(super) fn route(query: &Query) -> Result<Route, ExchangeError> {
         Query::ServerTime => Ok(to("/derivatives/api/v3/instruments/PF_XBTUSD/status")),
         Query::Instruments => Ok(to("/derivatives/api/v3/instruments")),
         Query::Prices { symbols } => tickers(symbols),
+        Query::Ticker { symbol } if symbol.is_empty() => tickers(&[]),
         Query::Ticker { symbol } => tickers(std::slice::from_ref(symbol)),
         Query::Candles { symbol, interval, window, limit } => {
             candles(symbol, *interval, *window, *limit)

@@ -207,6 +207,7 @@ fn the_registry_names_every_host_once() {
         "api.kraken.com",
         "dapi.binance.com",
         "fapi.binance.com",
+        "futures.kraken.com",
     ];
     assert_eq!(hosts, names.map(|name| (name, 443)));
 }

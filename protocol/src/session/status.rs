@@ -52,7 +52,8 @@ pub enum Permission {
     Transfer,
     /// Withdraw funds.
     Withdraw,
-    /// Something the connector does not know, which is refused like the worst.
+    /// What the connector cannot tell, which is refused like the worst unless the deployment
+    /// admits keys whose permissions cannot be read.
     Unknown,
 }
 

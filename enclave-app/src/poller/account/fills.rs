@@ -25,7 +25,7 @@ impl Account {
         context: &Context,
         ambiguous: Ambiguous,
     ) -> Result<(), Incomplete> {
-        if let Fills::Account { page } = self.plan.fills {
+        if let Fills::Account { page } | Fills::Charged { page } = self.plan.fills {
             return self.fills_of_all(hand, context, page, ambiguous).await;
         }
         let mut asked = BTreeSet::new();
@@ -33,7 +33,7 @@ impl Account {
             // A fill can bring an asset that makes further pairs worth asking.
             let held = match self.plan.fills {
                 Fills::Pairs => self.assets.keys().cloned().collect(),
-                Fills::Booked | Fills::Account { .. } => BTreeSet::new(),
+                Fills::Booked | Fills::Account { .. } | Fills::Charged { .. } => BTreeSet::new(),
             };
             let next = watched(context, &self.pairs, &held)
                 .into_iter()
@@ -72,7 +72,9 @@ impl Account {
         let mut facts = Vec::new();
         for window in windows {
             let query = Query::account_fills(window, page);
-            facts.extend(self.ask(hand, query, context).await?);
+            // Rows from before the window can come along; theirs are ids that were forgotten.
+            let asked = |fact: &Fact| !matches!(fact, Fact::Fill(fill) if fill.at < window.start);
+            facts.extend(self.ask(hand, query, context).await?.into_iter().filter(asked));
         }
         self.take_fills(hand, ALL_PAIRS, facts, now, OVERLAP, ambiguous)
     }
@@ -111,8 +113,10 @@ impl Account {
         ambiguous: Ambiguous,
     ) -> Result<(), Incomplete> {
         let delivery = self.delivery(hand.desk.clock.now());
+        let charged = matches!(self.plan.fills, Fills::Charged { .. });
         let marks = self.marks.entry(pair.to_owned()).or_default();
         let mut events = Vec::new();
+        let mut waiting = Vec::new();
         let mut read = BTreeMap::new();
         let mut assets = BTreeSet::new();
         for fact in facts {
@@ -121,7 +125,13 @@ impl Account {
                 continue;
             }
             if fill.at > self.since && !within(fill.at, ambiguous) {
-                events.push((fill.at, delivery.fill(&fill)?));
+                if charged {
+                    // What cannot be carried must fail the answer, and not a later round.
+                    delivery.fill(&fill)?;
+                    waiting.push(fill.clone());
+                } else {
+                    events.push((fill.at, delivery.fill(&fill)?));
+                }
             }
             let instrument = &fill.instrument;
             // A contract moves no coin but the one it is settled in.
@@ -132,12 +142,27 @@ impl Account {
         }
         // The whole answer was read: now the marks may move.
         marks.advance(read, now, remembered);
+        for fill in waiting {
+            self.charges.fill(fill);
+        }
+        self.charges.fills_read(now);
         // Some lists are newest first.
         events.sort_by_key(|(at, _)| *at);
         self.events.extend(events.into_iter().map(|(_, event)| event));
         for asset in assets {
             self.assets.entry(asset).or_default();
         }
+        Ok(())
+    }
+
+    /// Tells the fills whose costs are known by now, and the costs that no fill has.
+    pub(super) fn settle_charges(&mut self, hand: Hand<'_>) -> Result<(), Incomplete> {
+        let delivery = self.delivery(hand.desk.clock.now());
+        let settled = self.charges.settle();
+        let fills = settled.fills.iter().map(|fill| delivery.fill(fill));
+        let alone = settled.alone.iter().map(|cost| delivery.cost(cost));
+        let events = fills.chain(alone).collect::<Result<Vec<_>, _>>()?;
+        self.events.extend(events);
         Ok(())
     }
 }

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use exchanges::{Context, Fact, Income, IncomeType, Query, TransferKind, TransferStatus, Window};
+use exchanges::{
+    AccountLogEntry, BookingClass, Context, Fact, Income, IncomeType, Money, Query, TransferKind,
+    TransferStatus, Window,
+};
 use protocol::time::UnixMillis;
 
 use super::{Account, Ambiguous, Hand, Incomplete, within};
+use crate::poller::charges::Cost;
 use crate::poller::convert::happened;
 use crate::poller::plan::Movement;
 
@@ -92,6 +96,7 @@ impl Account {
         let delivery = self.delivery(hand.desk.clock.now());
         let mut events = Vec::new();
         let mut read = Vec::new();
+        let mut costs = Vec::new();
         for fact in facts {
             let (key, asset, at, event) = if let Fact::Income(income) = fact {
                 self.pairs.extend(traded(&income, context));
@@ -99,6 +104,18 @@ impl Account {
                 (income.key, income.asset, income.at, event)
             } else if let Fact::LedgerEntry(entry) = fact {
                 let event = delivery.entry(&entry)?;
+                (entry.id, entry.asset, entry.at, event)
+            } else if let Fact::AccountLogEntry(entry) = fact {
+                let event = delivery.log_entry(&entry)?;
+                if self.bookings.is_new(&entry.id)
+                    && entry.at > self.since
+                    && !within(entry.at, ambiguous)
+                    && let Some((execution, cost)) = charge(&entry)
+                {
+                    // What cannot be carried must fail the answer, and not a later round.
+                    delivery.cost(&cost)?;
+                    costs.push((execution, cost));
+                }
                 (entry.id, entry.asset, entry.at, event)
             } else {
                 continue;
@@ -114,6 +131,10 @@ impl Account {
         }
         // The whole answer was read: now the mark may move.
         self.bookings.advance(read, now);
+        for (execution, cost) in costs {
+            self.charges.cost(execution, cost);
+        }
+        self.charges.costs_read(now);
         // Some lists are newest first.
         events.sort_by_key(|(at, _)| *at);
         self.events.extend(events.into_iter().map(|(_, event)| event));
@@ -143,6 +164,21 @@ impl Account {
         }
         Ok(())
     }
+}
+
+/// What a booking says that an execution cost. One that names none is its own.
+fn charge(entry: &AccountLogEntry) -> Option<(String, Cost)> {
+    if entry.class != BookingClass::Trade {
+        return None;
+    }
+    let amount = entry.fee.unwrap_or_default();
+    let execution = match &entry.execution {
+        Some(execution) => execution.clone(),
+        None if amount.is_zero() => return None,
+        None => entry.id.clone(),
+    };
+    let fee = Money { asset: entry.asset.clone(), amount };
+    Some((execution, Cost { id: entry.id.clone(), fee, at: entry.at }))
 }
 
 /// The pair that a booking says was traded, by the exchange's name.

@@ -9,7 +9,7 @@ use exchange_sim::keys::KeyForm;
 use exchange_sim::scenario::Scenario;
 use exchange_sim::{Options, Rates, Sim};
 use protocol::attestation::{ExpectedPcrs, Root};
-use protocol::key_bundle::{Deployment, DeploymentRule};
+use protocol::key_bundle::{DeploymentRule, deployment_sha256};
 use protocol::portfolio::PortfolioSecret;
 use protocol::report::SignedReport;
 use protocol::report_payload::ReportPayload;
@@ -58,19 +58,42 @@ pub(crate) struct World {
     pub(crate) parent: Parent,
     pub(crate) enclave: Enclave,
     pub(crate) poller: Arc<Poller>,
+    /// Which deployment a reader of its reports expects.
+    rule: DeploymentRule,
     stop: CancellationToken,
 }
 
 impl World {
     /// A world in which `scenario` is about to happen.
     pub(crate) async fn of(scenario: &Value) -> Self {
+        Self::deployed(scenario, DEPLOYMENT, DeploymentRule::Default, |_| ()).await
+    }
+
+    /// The same, under a measured policy that admits keys whose permissions cannot be read.
+    pub(crate) async fn admitting(scenario: &Value) -> Self {
+        let (no, yes) = ("permissions\": false", "permissions\": true");
+        let deployment = str::from_utf8(DEPLOYMENT).unwrap().replace(no, yes);
+        // Which no verifier takes that has not pinned it.
+        let rule = DeploymentRule::Pinned(deployment_sha256(deployment.as_bytes()));
+        let change = |image: &mut ImageConfig| image.keys.admit_unreadable = true;
+        Self::deployed(scenario, deployment.as_bytes(), rule, change).await
+    }
+
+    async fn deployed(
+        scenario: &Value,
+        deployment: &[u8],
+        rule: DeploymentRule,
+        change: impl FnOnce(&mut ImageConfig),
+    ) -> Self {
         let scenario = Scenario::parse(scenario.to_string().as_bytes()).unwrap();
         let options = Options { budgets: BUDGETS, rates: RATES, ..Options::default() };
         let sim = Sim::start(&scenario, options).await.unwrap();
         let parent = Parent::relaying(sim.addr).await;
         let mut image = ImageConfig::parse(include_bytes!("../../../image.toml")).unwrap();
         image.polling.interval = Duration::from_millis(sim.clock.view().interval_ms);
-        let enclave = Enclave::new().await;
+        change(&mut image);
+        let enclave = Enclave::deployed(deployment, |_| ()).await;
+        let deployment = crate::deployment::check(deployment, &image).unwrap();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let clock: Arc<dyn Clock> = Arc::<crate::clock::ScenarioClock>::clone(&enclave.clock);
         let root = CertificateDer::from_pem_slice(sim.root_pem.as_bytes()).unwrap();
@@ -93,12 +116,12 @@ impl World {
             signer: Arc::<crate::attest::Notary>::clone(&enclave.front.notary),
             egress,
             image: Arc::new(image),
-            deployment: Arc::new(Deployment::from_json(DEPLOYMENT).unwrap()),
+            deployment: Arc::new(deployment),
             tasks: tasks.clone(),
             scenario: Some(Arc::clone(&enclave.clock)),
         });
         tasks.spawn(Arc::clone(&poller).run(stop.clone()));
-        Self { sim, parent, enclave, poller, stop }
+        Self { sim, parent, enclave, poller, rule, stop }
     }
 
     /// A session of customer `owner` that reads these accounts of the scenario.
@@ -137,8 +160,10 @@ impl World {
             KeyForm::Bybit => "bybit",
         }
         .to_owned();
-        if form == KeyForm::Bybit {
-            "unified".clone_into(&mut request.market);
+        match form {
+            KeyForm::Bybit => "unified".clone_into(&mut request.market),
+            KeyForm::KrakenFutures => "futures".clone_into(&mut request.market),
+            KeyForm::Binance | KeyForm::Kraken | KeyForm::Coinbase | KeyForm::CoinbaseEd25519 => {}
         }
         request.credentials.api_key = SecretBytes::copy(key.api_key.as_bytes());
         request.credentials.api_secret = SecretBytes::copy(key.api_secret.as_bytes());
@@ -228,7 +253,7 @@ impl World {
         let pcrs =
             ExpectedPcrs { image: [&measured.pcr0, &measured.pcr1, &measured.pcr2], signer: None };
         let root = Root::simulated(self.enclave.root.clone());
-        let verified = signed.verify(&root, pcrs, &DeploymentRule::Default).unwrap();
+        let verified = signed.verify(&root, pcrs, &self.rule).unwrap();
         let payload = verified.payload().clone();
         let results = serde_json::to_value(&payload.results).unwrap();
         Report { payload, results }

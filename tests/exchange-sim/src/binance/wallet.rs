@@ -108,7 +108,7 @@ fn page<'a>(
     let known = call.wallet(Wallet::Spot)?.map(|account| account.transfers(call.now()));
     let rows = known.unwrap_or_default().into_iter().filter(|(transfer, version)| {
         transfer.deposit == deposit
-            && way(version).is_none()
+            && version.way().is_none()
             && !is_fiat(&transfer.asset)
             && window.contains(&transfer.created.millis())
             && wanted.is_none_or(|wanted| wanted == u64::from(status(version.status)))
@@ -118,13 +118,6 @@ fn page<'a>(
             && ids.as_ref().is_none_or(|ids| ids.contains(&transfer.id.as_str()))
     });
     Ok(rows.skip(offset).take(limit).collect())
-}
-
-/// The way between two wallets that a transfer went: the scenario says `internal:WAY:NUMBER`
-/// where another one says what happened on the chain.
-fn way(version: &TransferVersion) -> Option<(&str, u64)> {
-    let (way, number) = version.txid.as_deref()?.strip_prefix("internal:")?.split_once(':')?;
-    Some((way, number.parse().ok()?))
 }
 
 #[derive(Serialize)]
@@ -157,7 +150,7 @@ pub(super) fn between_wallets(call: &Call<'_>) -> Answer {
     let known = known.unwrap_or_default();
     let rows: Vec<_> = known
         .iter()
-        .filter_map(|(transfer, version)| Some((transfer, version, way(version)?)))
+        .filter_map(|(transfer, version)| Some((transfer, version, version.way()?)))
         .filter(|(transfer, _, (way, _))| {
             *way == wanted && window.contains(&transfer.created.millis())
         })

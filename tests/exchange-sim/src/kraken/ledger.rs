@@ -98,14 +98,15 @@ fn moved(call: &Private<'_>, account: &Account, all: &mut Vec<Entry>) {
         if state.status != FlowStatus::Completed {
             continue;
         }
-        let (kind, amount) = if transfer.deposit {
-            ("deposit", state.amount)
-        } else {
-            ("withdrawal", -state.amount)
+        let (kind, amount, subtype) = match (transfer.deposit, state.way().is_some()) {
+            (true, false) => ("deposit", state.amount, ""),
+            (false, false) => ("withdrawal", -state.amount, ""),
+            (true, true) => ("transfer", state.amount, "spotfromfutures"),
+            (false, true) => ("transfer", -state.amount, "spottofutures"),
         };
         let reference = reference(account, &transfer.id, transfer.deposit);
         let mut entry = Entry::new(&reference, state.at, kind, &transfer.asset, amount);
-        entry.fee = state.fee;
+        (entry.fee, entry.subtype) = (state.fee, subtype);
         all.push(entry);
     }
 }

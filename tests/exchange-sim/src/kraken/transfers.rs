@@ -1,4 +1,5 @@
 //! Deposits and withdrawals, newest first: a plain list, or pages if a cursor is asked for.
+//! What goes to the customer's futures wallet or comes from there is in the ledger alone.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -38,6 +39,7 @@ fn list(call: &Private<'_>, deposit: bool) -> Answer {
     for account in call.wallets() {
         for (transfer, state) in account.transfers(call.now()) {
             if transfer.deposit == deposit
+                && state.way().is_none()
                 && span.holds(transfer.created)
                 && wanted.is_none_or(|name| names::means(name, &transfer.asset))
             {

@@ -30,6 +30,15 @@ pub(crate) struct TransferVersion {
     pub(crate) txid: Option<String>,
 }
 
+impl TransferVersion {
+    /// The way between two wallets that a transfer went: the scenario says `internal:WAY:NUMBER`
+    /// where another one says what happened on the chain.
+    pub(crate) fn way(&self) -> Option<(&str, u64)> {
+        let (way, number) = self.txid.as_deref()?.strip_prefix("internal:")?.split_once(':')?;
+        Some((way, number.parse().ok()?))
+    }
+}
+
 /// What arrived of each transfer on the chain, in all accounts: (txid, asset) to amount.
 pub(super) type Received<'a> = BTreeMap<(&'a str, &'a str), Decimal>;
 
