@@ -111,7 +111,7 @@ build_fuzz() {
   flags+=" -Cllvm-args=-sanitizer-coverage-trace-compares"
   # With a target named, build scripts and macros are built without these flags.
   (cd "$ROOT/fuzz" && CARGO_TARGET_DIR=$dir RUSTFLAGS=$flags cargo build --quiet --release --locked --target "$host")
-  FUZZ_BIN=$dir/$host/release
+  export FUZZ_BIN=$dir/$host/release
 }
 
 fuzz_targets() {
