@@ -69,11 +69,12 @@ impl Account {
         let window_max = self.connector.window_max(&probe).unwrap_or(Duration::MAX);
         let known = self.marks.entry(ALL_PAIRS.to_owned()).or_default();
         let windows: Vec<_> = known.windows(self.since, now, window_max).collect();
+        // Rows from before all windows can come along; theirs are ids that were forgotten.
+        let oldest = windows.first().map_or(now, |window| window.start);
+        let asked = |fact: &Fact| !matches!(fact, Fact::Fill(fill) if fill.at < oldest);
         let mut facts = Vec::new();
         for window in windows {
             let query = Query::account_fills(window, page);
-            // Rows from before the window can come along; theirs are ids that were forgotten.
-            let asked = |fact: &Fact| !matches!(fact, Fact::Fill(fill) if fill.at < window.start);
             facts.extend(self.ask(hand, query, context).await?.into_iter().filter(asked));
         }
         self.take_fills(hand, ALL_PAIRS, facts, now, OVERLAP, ambiguous)

@@ -107,7 +107,8 @@ impl Account {
                 (entry.id, entry.asset, entry.at, event)
             } else if let Fact::AccountLogEntry(entry) = fact {
                 let event = delivery.log_entry(&entry)?;
-                if self.bookings.is_new(&entry.id)
+                if entry.at >= start
+                    && self.bookings.is_new(&entry.id)
                     && entry.at > self.since
                     && !within(entry.at, ambiguous)
                     && let Some((execution, cost)) = charge(&entry)
@@ -120,7 +121,8 @@ impl Account {
             } else {
                 continue;
             };
-            if !self.bookings.is_new(&key) {
+            // Exchanges round the beginning down; what lies before it was read and is forgotten.
+            if at < start || !self.bookings.is_new(&key) {
                 continue;
             }
             if at > self.since && !within(at, ambiguous) {
