@@ -43,7 +43,8 @@ fn truths(payload: &Value) -> Vec<bool> {
 fn a_claim_says_which_bounds_are_kept_and_nothing_of_the_metrics() {
     let world = World::start(Options::default());
     world.connect().succeeded();
-    world.report("2026-01-15T08:10:00Z").succeeded();
+    // The end: from here on the clock stands still, and no poll is due that is not made.
+    world.report("2026-01-15T09:40:00Z").succeeded();
     let report: Value =
         serde_json::from_slice(&fs::read(world.path("report.json")).unwrap()).unwrap();
     assert_eq!(report["v"], 1);
@@ -98,7 +99,7 @@ fn a_claim_says_which_bounds_are_kept_and_nothing_of_the_metrics() {
 fn a_claim_is_the_owners_and_on_the_grid() {
     let world = World::start(Options::default());
     world.connect().succeeded();
-    world.report("2026-01-15T08:10:00Z").succeeded();
+    world.report("2026-01-15T09:40:00Z").succeeded();
     for predicate in ["twr >= 0.123", "gain >= 1", "twr > 0.1", "sharpe >= 1.55"] {
         claim(&world, &[], &[predicate]).failed_with(2);
     }
