@@ -15,9 +15,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stderr,
     clippy::wildcard_enum_match_arm,
-    reason = "a test harness fails by panicking and tells its skips"
+    reason = "a test harness fails by panicking"
 )]
 
 pub mod account;
@@ -62,17 +61,5 @@ impl Question {
             Self::Withdrawals => "withdrawals",
             Self::Tickers => "tickers",
         }
-    }
-}
-
-/// Notes that a test could not run on this machine; the scripts collect the lines.
-pub fn skip(name: &str, reason: &str) {
-    use std::io::Write;
-    let line = format!("SKIP {name}: {reason}");
-    eprintln!("{line}");
-    #[expect(clippy::disallowed_methods, reason = "the scripts name the file to collect in")]
-    if let Ok(path) = std::env::var("PA_SKIP_FILE") {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        writeln!(file, "{line}").unwrap();
     }
 }

@@ -9,8 +9,8 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::Subject;
 use crate::account::{Account, Held, Money, Ticker, Trade, Transfer};
-use crate::{Subject, skip};
 
 /// What ccxt read.
 #[derive(Debug)]
@@ -26,7 +26,11 @@ pub struct Told {
 pub fn interpreter(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PA_CCXT_PYTHON").map(PathBuf::from);
     if path.is_none() {
-        skip(name, "PA_CCXT_PYTHON is not set: scripts/test installs ccxt and sets it");
+        transport::probe::skip(
+            name,
+            "PA_CCXT_PYTHON is not set: scripts/test installs ccxt and sets it",
+        )
+        .unwrap();
     }
     path
 }

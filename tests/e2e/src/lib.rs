@@ -8,9 +8,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stderr,
     clippy::format_push_string,
-    reason = "a test harness fails by panicking and tells its skips"
+    reason = "a test harness fails by panicking"
 )]
 
 pub mod customer;
@@ -47,16 +46,4 @@ fn program(set: &str, name: &str) -> PathBuf {
 /// Whether the full counts are wanted, not the gate's.
 pub fn full() -> bool {
     std::env::var_os("PA_FULL").is_some()
-}
-
-/// Notes that a test could not run on this machine; the scripts collect the lines.
-pub fn skip(name: &str, reason: &str) {
-    use std::io::Write;
-    let line = format!("SKIP {name}: {reason}");
-    eprintln!("{line}");
-    #[expect(clippy::disallowed_methods, reason = "the scripts name the file to collect in")]
-    if let Ok(path) = std::env::var("PA_SKIP_FILE") {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        writeln!(file, "{line}").unwrap();
-    }
 }

@@ -138,16 +138,6 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tear-sheet").canonicalize().unwrap()
 }
 
-/// The runner counts a skipped test from this file.
-fn skip() {
-    #[expect(clippy::disallowed_methods, reason = "the test script names the file")]
-    let file = std::env::var("PA_SKIP_FILE");
-    if let Ok(file) = file {
-        let mut file = fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
-        file.write_all(b"SKIP tear sheet in a browser: Chromium cannot be installed\n").unwrap();
-    }
-}
-
 #[test]
 fn a_browser_shows_what_was_signed_and_asks_nobody() {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tear-sheet");
@@ -156,7 +146,8 @@ fn a_browser_shows_what_was_signed_and_asks_nobody() {
     let page = folder().join("sheet.html");
     fs::write(&page, html(&payload)).unwrap();
     let Some(mut browser) = Browser::start() else {
-        skip();
+        let reason = "Chromium cannot be installed";
+        transport::probe::skip("tear sheet in a browser", reason).unwrap();
         return;
     };
     for (device, width, height) in [("phone", 390, 844), ("desktop", 1280, 900)] {
