@@ -2,7 +2,7 @@
 
 use client::figures;
 use protocol::canonical::Json;
-use protocol::claim::{ClaimPayload, Judged, Predicate};
+use protocol::claim::ClaimPayload;
 use protocol::report::{Verified, VerifiedReport};
 use protocol::report_payload::ReportPayload;
 use protocol::session::{OpenedSession, SessionStatus};
@@ -194,9 +194,8 @@ impl<'a> Claim<'a> {
     pub(crate) fn text(&self) -> String {
         let payload = self.payload;
         let predicates = payload.predicates.iter().map(|judged| {
-            let Judged { metric, comparison, bound, .. } = *judged;
             let holds = if judged.holds { "holds" } else { "does not hold" };
-            vec![Predicate { metric, comparison, bound }.to_string(), holds.to_owned()]
+            vec![judged.predicate().to_string(), holds.to_owned()]
         });
         let head = pairs([
             ("coverage", format!("{} (at least {})", payload.coverage, payload.coverage_min)),

@@ -130,6 +130,53 @@ impl<'de> Deserialize<'de> for Version1 {
     }
 }
 
+/// Serde through [`Display`](std::fmt::Display) and [`FromStr`](std::str::FromStr), in the one
+/// form that is written.
+macro_rules! as_text {
+    ($($name:ty),*) => {$(
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $crate::json::visit_text(from, stringify!($name), |text| {
+                    let read: Self = text.parse().ok()?;
+                    (read.to_string() == text).then_some(read)
+                })
+            }
+        }
+    )*};
+}
+
+/// The name and version of a payload's schema, as a field that holds nothing else.
+macro_rules! schema {
+    ($name:literal) => {
+        /// The name and version of this schema.
+        pub const SCHEMA: &str = $name;
+
+        /// [`SCHEMA`], and nothing else.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Schema;
+
+        impl serde::Serialize for Schema {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(SCHEMA)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for Schema {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $crate::json::visit_text(from, SCHEMA, |text| (text == SCHEMA).then_some(Self))
+            }
+        }
+    };
+}
+
+pub(crate) use {as_text, schema};
+
 #[cfg(test)]
 mod tests {
     use super::{JsonError, Version1, check_bounds, read};

@@ -26,6 +26,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use ed25519_dalek::{Signature, Signer, SigningKey};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -37,7 +38,10 @@ use crate::category::Category;
 use crate::encoding::{b64, b64_array};
 use crate::json::Version1;
 use crate::key_bundle::{Attested, Deployment, DeploymentRule, KeyBundle, KeyBundleError};
-use crate::limits::{DEPLOYMENT_LEN_MAX, DOCUMENT_LEN_MAX, REPORT_LEN_MAX, REPORT_SKEW_MS_MAX};
+use crate::limits::{
+    DEPLOYMENT_LEN_MAX, DOCUMENT_LEN_MAX, REPORT_LEN_MAX, REPORT_PAYLOAD_LEN_MAX,
+    REPORT_SKEW_MS_MAX,
+};
 use crate::portfolio::strict_key;
 use crate::report_payload::{PayloadError, ReportPayload};
 use crate::time::UnixMillis;
@@ -45,28 +49,46 @@ use crate::time::UnixMillis;
 /// How an untagged COSE_Sign1 begins: an array of four.
 const COSE_ARRAY: u8 = 0x84;
 
-/// What is signed: a payload with one encoding.
-pub trait Statement: Sized {
+/// What is signed: a payload with one encoding, in canonical JSON.
+pub trait Statement: Serialize + DeserializeOwned {
     /// The DSSE payload type, so that no kind of statement passes for another.
     const PAYLOAD_TYPE: &'static str;
 
-    /// Reads the exact bytes.
+    /// Whether its values are in their bounds and none contradicts another.
     ///
     /// # Errors
-    /// As [`PayloadError`] says.
-    fn parse_exact(bytes: &[u8]) -> Result<Self, PayloadError>;
-
-    /// Writes the exact bytes.
-    ///
-    /// # Errors
-    /// As [`PayloadError`] says: nothing is signed that would not be read.
-    fn encode(&self) -> Result<Vec<u8>, PayloadError>;
+    /// [`Unsound`](PayloadError::Unsound), with the field's name.
+    fn check(&self) -> Result<(), PayloadError>;
 
     /// Whether a simulated security module vouches for it: then it proves nothing.
     fn simulated(&self) -> bool;
 
     /// When it was signed.
     fn issued_at(&self) -> UnixMillis;
+
+    /// Reads the exact bytes.
+    ///
+    /// # Errors
+    /// As [`PayloadError`] says.
+    fn parse_exact(bytes: &[u8]) -> Result<Self, PayloadError> {
+        let read: Self = canonical::parse_exact(bytes, REPORT_PAYLOAD_LEN_MAX)
+            .map_err(PayloadError::Canonical)?;
+        read.check()?;
+        Ok(read)
+    }
+
+    /// Writes the exact bytes.
+    ///
+    /// # Errors
+    /// As [`PayloadError`] says: nothing is signed that would not be read.
+    fn encode(&self) -> Result<Vec<u8>, PayloadError> {
+        self.check()?;
+        let bytes = canonical::encode(self).map_err(PayloadError::Canonical)?;
+        if bytes.len() > REPORT_PAYLOAD_LEN_MAX {
+            return Err(PayloadError::Canonical(CanonicalError::TooLong));
+        }
+        Ok(bytes)
+    }
 }
 
 /// A report with its signature.

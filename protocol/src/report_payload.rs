@@ -6,21 +6,20 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::canonical::{self, CanonicalError, Json};
-use crate::json;
+use crate::canonical::{CanonicalError, Json};
+use crate::json::schema;
 use crate::limits::{
-    DECIMAL_LEN_MAX, LABEL_LEN_MAX, LIST_LEN_MAX, REPORT_ACCOUNTS_MAX, REPORT_PAYLOAD_LEN_MAX,
-    SERIES_DAYS_MAX, SLUG_LEN_MAX, TEXT_LEN_MAX,
+    DECIMAL_LEN_MAX, LABEL_LEN_MAX, LIST_LEN_MAX, REPORT_ACCOUNTS_MAX, SERIES_DAYS_MAX,
+    SLUG_LEN_MAX, TEXT_LEN_MAX,
 };
 use crate::portfolio::{PortfolioId, PortfolioKey};
 use crate::report::Statement;
 use crate::session::{End, Identity, is_asset, is_text};
 use crate::time::{UnixMillis, rfc3339, rfc3339_option};
 
-/// The name and version of this schema.
-pub const SCHEMA: &str = "performance-aggregator/report/1";
+schema!("performance-aggregator/report/1");
 
 /// The signed statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,10 +55,6 @@ pub struct ReportPayload {
     /// The method and unit of each metric, by its path in the results.
     pub methods: BTreeMap<String, Method>,
 }
-
-/// [`SCHEMA`], and nothing else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Schema;
 
 /// From when to when a session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,32 +175,6 @@ pub enum PayloadError {
 impl Statement for ReportPayload {
     const PAYLOAD_TYPE: &'static str = "application/vnd.performance-aggregator.report+json";
 
-    fn parse_exact(bytes: &[u8]) -> Result<Self, PayloadError> {
-        let read: Self = canonical::parse_exact(bytes, REPORT_PAYLOAD_LEN_MAX)
-            .map_err(PayloadError::Canonical)?;
-        read.check()?;
-        Ok(read)
-    }
-
-    fn encode(&self) -> Result<Vec<u8>, PayloadError> {
-        self.check()?;
-        let bytes = canonical::encode(self).map_err(PayloadError::Canonical)?;
-        if bytes.len() > REPORT_PAYLOAD_LEN_MAX {
-            return Err(PayloadError::Canonical(CanonicalError::TooLong));
-        }
-        Ok(bytes)
-    }
-
-    fn simulated(&self) -> bool {
-        self.simulated
-    }
-
-    fn issued_at(&self) -> UnixMillis {
-        self.issued_at
-    }
-}
-
-impl ReportPayload {
     fn check(&self) -> Result<(), PayloadError> {
         sound("portfolio_id", self.portfolio_key.portfolio_id() == self.portfolio_id)?;
         sound("release", is_text(&self.release, TEXT_LEN_MAX))?;
@@ -241,6 +210,14 @@ impl ReportPayload {
         }
         Ok(())
     }
+
+    fn simulated(&self) -> bool {
+        self.simulated
+    }
+
+    fn issued_at(&self) -> UnixMillis {
+        self.issued_at
+    }
 }
 
 impl Series {
@@ -269,16 +246,4 @@ fn is_decimal(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     text.len() <= DECIMAL_LEN_MAX
         && text.split_once('.').is_some_and(|(whole, rest)| digits(whole) && digits(rest))
-}
-
-impl Serialize for Schema {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(SCHEMA)
-    }
-}
-
-impl<'de> Deserialize<'de> for Schema {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        json::visit_text(from, SCHEMA, |text| (text == SCHEMA).then_some(Self))
-    }
 }
