@@ -124,15 +124,15 @@ impl Engine {
 
     /// Everything that is known as of `as_of`.
     pub fn result(&self, as_of: Timestamp) -> Result<ResultSet, ResultError> {
-        let stand = self.stand(as_of)?;
-        self.section(&stand, as_of).map_err(|Overflow| ResultError::Overflow)
+        self.report(as_of).map(|(result, _)| result)
     }
 
-    /// The index day by day, as of `as_of`. Agrees with [`Engine::result`].
-    pub fn series(&self, as_of: Timestamp) -> Result<Series, ResultError> {
-        let Stand { carry, news, .. } = self.stand(as_of)?;
-        let over = [&self.folded.pages.days, &news.days];
-        Ok(carry.days.finish(over, &self.config, as_of))
+    /// The same, and the index day by day, which agrees with it.
+    pub fn report(&self, as_of: Timestamp) -> Result<(ResultSet, Series), ResultError> {
+        let stand = self.stand(as_of)?;
+        let result = self.section(&stand, as_of).map_err(|Overflow| ResultError::Overflow)?;
+        let over = [&self.folded.pages.days, &stand.news.days];
+        Ok((result, stand.carry.days.finish(over, &self.config, as_of)))
     }
 
     /// What claims are about: the figures of everything up to `as_of`, or of

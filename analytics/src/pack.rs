@@ -163,6 +163,11 @@ fn pack_len(len: usize, to: &mut Vec<u8>) {
     Count(u64::try_from(len).unwrap_or(u64::MAX)).pack(to);
 }
 
+fn pack_all<'a, T: Pack + 'a>(items: impl ExactSizeIterator<Item = &'a T>, to: &mut Vec<u8>) {
+    pack_len(items.len(), to);
+    items.for_each(|item| item.pack(to));
+}
+
 /// A digest: eight bytes that no shorter form would fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Digest(pub(crate) u64);
@@ -315,10 +320,7 @@ impl<T: Pack> Pack for Arc<T> {
 
 impl<T: Pack> Pack for Vec<T> {
     fn pack(&self, to: &mut Vec<u8>) {
-        pack_len(self.len(), to);
-        for item in self {
-            item.pack(to);
-        }
+        pack_all(self.iter(), to);
     }
 
     fn unpack(from: &mut Reader<'_>) -> Unpacked<Self> {
@@ -353,10 +355,7 @@ impl<K: Pack + Ord, V: Pack> Pack for BTreeMap<K, V> {
 
 impl<T: Pack + Ord> Pack for BTreeSet<T> {
     fn pack(&self, to: &mut Vec<u8>) {
-        pack_len(self.len(), to);
-        for item in self {
-            item.pack(to);
-        }
+        pack_all(self.iter(), to);
     }
 
     fn unpack(from: &mut Reader<'_>) -> Unpacked<Self> {

@@ -11,13 +11,12 @@ use protocol::claim::{
     ClaimMetric, ClaimPayload, ClaimPeriod, ClaimRefused, ClaimRequest, Judged, Schema,
 };
 use protocol::limits::{CLAIM_COVERAGE_MIN, CLAIM_PREDICATES_PER_MONTH_MAX};
-use protocol::report_payload::Period;
 use protocol::time::UnixMillis;
 use rust_decimal::Decimal;
 
 use crate::engine_api::ReportRefusal;
 use crate::portfolio::Portfolio;
-use crate::report::RELEASE;
+use crate::report::{self, RELEASE};
 
 /// How many predicates were asked of a portfolio.
 #[derive(Debug, Default)]
@@ -81,7 +80,7 @@ pub fn judge(
         portfolio_key: portfolio.key,
         base_currency: portfolio.base_currency.clone(),
         asked: claim.period,
-        period: Period { start: millis(figures.start)?, end: millis(figures.end)? },
+        period: report::period(figures.start, figures.end)?,
         coverage: figures.coverage.to_string(),
         coverage_min: CLAIM_COVERAGE_MIN.to_owned(),
         predicates_before: before,
@@ -122,10 +121,6 @@ fn method(period: ClaimPeriod, metric: ClaimMetric) -> &'static str {
         ClaimMetric::WinRateDays => "risk.win_rate_days",
     };
     analytics::method(key).map_or("", |method| method.id)
-}
-
-fn millis(at: Timestamp) -> Result<UnixMillis, ReportRefusal> {
-    u64::try_from(at.as_micros() / 1000).map(UnixMillis).map_err(|_| ReportRefusal::Internal)
 }
 
 #[cfg(test)]

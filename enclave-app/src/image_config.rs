@@ -31,7 +31,8 @@ pub struct ImageConfig {
 }
 
 /// Which keys a deployment may admit besides those that provably only read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyPolicy {
     /// Keys whose permissions cannot be read.
     pub admit_unreadable: bool,
@@ -108,17 +109,11 @@ impl ImageConfig {
 struct File {
     v: u32,
     hosts: Vec<String>,
-    keys: KeysTable,
+    keys: KeyPolicy,
     sessions: SessionsTable,
     polling: PollingTable,
     firewall: FirewallTable,
     security_module: SecurityModuleTable,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeysTable {
-    admit_unreadable: bool,
 }
 
 #[derive(Deserialize)]
@@ -194,7 +189,7 @@ impl File {
         }
         let config = ImageConfig {
             hosts: self.hosts,
-            keys: KeyPolicy { admit_unreadable: self.keys.admit_unreadable },
+            keys: self.keys,
             sessions: SessionLimits {
                 max: mistakes.size("sessions.max", self.sessions.max, 1..=100_000),
                 per_portfolio_max: mistakes.size(

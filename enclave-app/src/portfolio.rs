@@ -238,14 +238,9 @@ impl Portfolio {
         (self.rounds_complete > 0).then(|| share.round_dp(COVERAGE_PLACES).to_string())
     }
 
-    /// Everything that is known at `now`.
-    pub fn result(&self, now: UnixMillis) -> Option<ResultSet> {
-        self.engine.result(self.as_of(now)?).ok()
-    }
-
-    /// The index day by day, of what is known at `now`.
-    pub fn series(&self, now: UnixMillis) -> Option<Series> {
-        self.engine.series(self.as_of(now)?).ok()
+    /// Everything that is known at `now`, and the index day by day.
+    pub fn report(&self, now: UnixMillis) -> Option<(ResultSet, Series)> {
+        self.engine.report(self.as_of(now)?).ok()
     }
 
     fn as_of(&self, now: UnixMillis) -> Option<analytics::Timestamp> {

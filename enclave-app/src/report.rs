@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use analytics::Timestamp;
 use protocol::canonical::Json;
 use protocol::report::{Prepared, Statement};
 use protocol::report_payload::{
@@ -23,12 +24,9 @@ pub fn payload(
     now: UnixMillis,
     simulated: bool,
 ) -> Result<ReportPayload, ReportRefusal> {
-    let result = portfolio.result(now).ok_or(ReportRefusal::Internal)?;
+    let (result, series) = portfolio.report(now).ok_or(ReportRefusal::Internal)?;
     let held = result.portfolio.as_ref().ok_or(ReportRefusal::NothingYet)?;
-    let millis = |at: analytics::Timestamp| {
-        u64::try_from(at.as_micros() / 1000).map(UnixMillis).map_err(|_| ReportRefusal::Internal)
-    };
-    let period = Period { start: millis(held.start_time)?, end: millis(held.end_time)? };
+    let period = period(held.start_time, held.end_time)?;
     let methods = analytics::methods()
         .iter()
         .map(|(key, method)| {
@@ -49,14 +47,21 @@ pub fn payload(
         accounts: portfolio.accounts(),
         rate_sources: portfolio.rate_sources(),
         results: Json::of(&result).map_err(|_| ReportRefusal::Internal)?,
-        series: series(portfolio, now)?,
+        series: signed_series(series),
         methods,
     })
 }
 
+/// A period as payloads have it.
+pub(crate) fn period(start: Timestamp, end: Timestamp) -> Result<Period, ReportRefusal> {
+    let millis = |at: Timestamp| {
+        u64::try_from(at.as_micros() / 1000).map(UnixMillis).map_err(|_| ReportRefusal::Internal)
+    };
+    Ok(Period { start: millis(start)?, end: millis(end)? })
+}
+
 /// The index day by day, as the payload has it.
-fn series(portfolio: &Portfolio, now: UnixMillis) -> Result<Series, ReportRefusal> {
-    let series = portfolio.series(now).ok_or(ReportRefusal::Internal)?;
+fn signed_series(series: analytics::Series) -> Series {
     let days = series.days.into_iter().map(|row| SeriesDay {
         day: row.day.to_string(),
         index: row.index.map(|index| index.to_string()),
@@ -64,7 +69,7 @@ fn series(portfolio: &Portfolio, now: UnixMillis) -> Result<Series, ReportRefusa
         expected_ticks: row.expected_ticks,
         complete_ticks: row.complete_ticks,
     });
-    Ok(Series { days: days.collect() })
+    Series { days: days.collect() }
 }
 
 /// Attests and signs exactly what the payload says.

@@ -328,7 +328,7 @@ proptest! {
             let newest = engine.newest_delivery().unwrap_or_default();
             // Both answer, or both have the same reason not to.
             let result = engine.result(newest).map(|_| ());
-            prop_assert!(result.is_err() || engine.series(newest).is_ok());
+            prop_assert!(result.is_err() || engine.report(newest).is_ok());
         }
     }
 }

@@ -13,8 +13,7 @@ fn the_series_is_what_the_result_says_day_by_day() {
         let (case, _) = read(&path);
         let as_of = case.config.as_of.unwrap();
         let engine = case.engine().unwrap();
-        let result = engine.result(as_of).unwrap();
-        let series = engine.series(as_of).unwrap();
+        let (result, series) = engine.report(as_of).unwrap();
 
         let deepest = series.days.iter().filter_map(|day| day.drawdown).max();
         assert_eq!(deepest, result.risk.max_drawdown, "{}", case.id);
@@ -46,7 +45,7 @@ fn series(as_of: &str) -> Series {
             engine.feed(&serde_json::from_value::<Event>(event).unwrap()).unwrap();
         }
     }
-    engine.series(as_of.parse().unwrap()).unwrap()
+    engine.report(as_of.parse().unwrap()).unwrap().1
 }
 
 #[test]

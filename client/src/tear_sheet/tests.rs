@@ -37,8 +37,9 @@ pub(crate) fn payload() -> ReportPayload {
     let case: Case = serde_json::from_value(case).unwrap();
     let (as_of, engine) = (case.config.as_of.unwrap(), case.engine().unwrap());
     let mut days: Vec<SeriesDay> = engine
-        .series(as_of)
+        .report(as_of)
         .unwrap()
+        .1
         .days
         .into_iter()
         .map(|day| SeriesDay {
