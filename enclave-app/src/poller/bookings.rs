@@ -27,8 +27,10 @@ impl Bookings {
         self.covered.map_or(first, |covered| before(covered).max(first))
     }
 
-    pub(super) fn is_new(&self, key: &str) -> bool {
-        !self.recent.contains_key(key)
+    /// Whether a booking was not read before. Exchanges round the beginning of a question down:
+    /// what lies before it was read, and its key may be forgotten.
+    pub(super) fn is_new(&self, key: &str, at: UnixMillis) -> bool {
+        self.covered.is_none_or(|covered| at >= before(covered)) && !self.recent.contains_key(key)
     }
 
     /// Everything asked at `now` was answered, and held these.
@@ -68,10 +70,11 @@ mod tests {
         let mut bookings = Bookings::default();
         bookings.advance([("old".to_owned(), after(5)), ("new".to_owned(), after(28))], after(30));
         assert_eq!(bookings.start(SINCE), after(15));
-        assert!(!bookings.is_new("new"));
-        assert!(bookings.is_new("late"));
-        // What cannot come again is not remembered.
-        assert!(bookings.is_new("old"));
+        assert!(!bookings.is_new("new", after(28)));
+        assert!(bookings.is_new("late", after(20)));
+        // What no question reaches is not remembered by its key, and not new.
+        assert!(!bookings.recent.contains_key("old"));
+        assert!(!bookings.is_new("old", after(5)) && bookings.is_new("edge", after(15)));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct Marks {
     recent: BTreeMap<String, UnixMillis>,
     /// Everything up to here was read at least once.
     covered: Option<UnixMillis>,
+    /// Ids that are no numbers are forgotten from before here.
+    forgotten: UnixMillis,
 }
 
 impl Marks {
@@ -63,9 +65,11 @@ impl Marks {
         self.covered.map_or(first, |covered| before(covered, OVERLAP).max(first))
     }
 
-    /// Whether a fill was not read before.
-    pub(super) fn is_new(&self, id: &str) -> bool {
-        !self.recent.contains_key(id)
+    /// Whether a fill was not read before. Rows from before a question's beginning can come along:
+    /// they were read, and their ids may be forgotten.
+    pub(super) fn is_new(&self, id: &str, at: UnixMillis) -> bool {
+        let known_by_time = id.parse::<u64>().is_err() && at < self.forgotten;
+        !known_by_time && !self.recent.contains_key(id)
     }
 
     /// Whether the pair has ever had a fill.
@@ -95,11 +99,11 @@ impl Marks {
             .filter_map(|(id, _)| id.parse::<u64>().ok()?.checked_add(1))
             .max();
         self.settled = self.settled.max(settled);
-        let oldest = before(now, window_max.saturating_add(OVERLAP));
+        // Ids that are no numbers can come again as long as their window does.
+        self.forgotten = before(now, window_max.saturating_add(OVERLAP));
         self.recent.retain(|id, at| match (id.parse::<u64>(), self.settled) {
             (Ok(id), Some(settled)) => id >= settled,
-            // Ids that are no numbers can come again as long as their window does.
-            _ => *at >= oldest,
+            _ => *at >= self.forgotten,
         });
     }
 }
@@ -166,13 +170,14 @@ mod tests {
         let mut marks = Marks::default();
         let fill = |id: &str, minutes| (id.to_owned(), after(minutes));
         marks.advance([fill("7", 3), fill("9", 12)], after(15), DAY);
-        assert!(!marks.is_new("7") && !marks.is_new("9") && marks.is_new("8"));
+        assert!(!marks.is_new("7", after(3)) && !marks.is_new("9", after(12)));
+        assert!(marks.is_new("8", after(12)));
         assert_eq!(asked(&marks, after(16)), [window(SINCE.0 + 1, after(16).0)]);
         marks.advance([fill("10", 19)], after(20), DAY);
         assert_eq!(asked(&marks, after(20)), [FillsFrom::Id(8)]);
-        assert!(!marks.is_new("9") && !marks.is_new("10"));
+        assert!(!marks.is_new("9", after(12)) && !marks.is_new("10", after(19)));
         // A fill that shows up after one with a larger id.
-        assert!(marks.is_new("8"));
+        assert!(marks.is_new("8", after(12)));
         marks.advance([fill("8", 12)], after(25), DAY);
         marks.advance([], after(60), DAY);
         assert_eq!(asked(&marks, after(60)), [FillsFrom::Id(11)]);
@@ -183,11 +188,13 @@ mod tests {
     fn ids_that_are_no_numbers_are_read_by_time() {
         let mut marks = Marks::default();
         marks.advance([("T-1".to_owned(), after(3))], after(5), DAY);
-        assert!(marks.is_used() && !marks.is_new("T-1"));
+        assert!(marks.is_used() && !marks.is_new("T-1", after(3)));
         marks.advance([], after(24 * 60), DAY);
-        assert!(!marks.is_new("T-1"));
+        assert!(!marks.is_new("T-1", after(3)));
         assert_eq!(asked(&marks, after(24 * 60 + 5)).len(), 1);
         marks.advance([], after(26 * 60), DAY);
-        assert!(marks.is_new("T-1"), "no window reaches back to it");
+        assert!(!marks.recent.contains_key("T-1"), "no window reaches back to it");
+        assert!(!marks.is_new("T-1", after(3)), "it was read if it comes along");
+        assert!(marks.is_new("T-2", after(26 * 60)));
     }
 }

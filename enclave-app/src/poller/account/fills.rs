@@ -69,13 +69,10 @@ impl Account {
         let window_max = self.connector.window_max(&probe).unwrap_or(Duration::MAX);
         let known = self.marks.entry(ALL_PAIRS.to_owned()).or_default();
         let windows: Vec<_> = known.windows(self.since, now, window_max).collect();
-        // Rows from before all windows can come along; theirs are ids that were forgotten.
-        let oldest = windows.first().map_or(now, |window| window.start);
-        let asked = |fact: &Fact| !matches!(fact, Fact::Fill(fill) if fill.at < oldest);
         let mut facts = Vec::new();
         for window in windows {
             let query = Query::account_fills(window, page);
-            facts.extend(self.ask(hand, query, context).await?.into_iter().filter(asked));
+            facts.extend(self.ask(hand, query, context).await?);
         }
         self.take_fills(hand, ALL_PAIRS, facts, now, OVERLAP, ambiguous)
     }
@@ -122,7 +119,7 @@ impl Account {
         let mut assets = BTreeSet::new();
         for fact in facts {
             let Fact::Fill(fill) = fact else { continue };
-            if !marks.is_new(&fill.id) || read.contains_key(&fill.id) {
+            if !marks.is_new(&fill.id, fill.at) || read.contains_key(&fill.id) {
                 continue;
             }
             if fill.at > self.since && !within(fill.at, ambiguous) {

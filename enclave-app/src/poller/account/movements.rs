@@ -98,6 +98,7 @@ impl Account {
         let mut read = Vec::new();
         let mut costs = Vec::new();
         for fact in facts {
+            let mut cost = None;
             let (key, asset, at, event) = if let Fact::Income(income) = fact {
                 self.pairs.extend(traded(&income, context));
                 let event = delivery.booking(&income)?;
@@ -107,26 +108,19 @@ impl Account {
                 (entry.id, entry.asset, entry.at, event)
             } else if let Fact::AccountLogEntry(entry) = fact {
                 let event = delivery.log_entry(&entry)?;
-                if entry.at >= start
-                    && self.bookings.is_new(&entry.id)
-                    && entry.at > self.since
-                    && !within(entry.at, ambiguous)
-                    && let Some((execution, cost)) = charge(&entry)
-                {
-                    // What cannot be carried must fail the answer, and not a later round.
-                    delivery.cost(&cost)?;
-                    costs.push((execution, cost));
-                }
+                cost = charge(&entry);
                 (entry.id, entry.asset, entry.at, event)
             } else {
                 continue;
             };
-            // Exchanges round the beginning down; what lies before it was read and is forgotten.
-            if at < start || !self.bookings.is_new(&key) {
+            if !self.bookings.is_new(&key, at) {
                 continue;
             }
             if at > self.since && !within(at, ambiguous) {
                 events.extend(event.map(|event| (at, event)));
+                // What cannot be carried must fail the answer, and not a later round.
+                cost.iter().try_for_each(|(_, cost)| delivery.cost(cost).map(drop))?;
+                costs.extend(cost);
             }
             self.assets.entry(asset).or_default();
             read.push((key, at));
