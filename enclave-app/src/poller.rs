@@ -1,7 +1,8 @@
 //! The poller: every account of every portfolio, once an interval.
 //!
-//! A portfolio has one task. Its rounds lie on a grid that begins with its first session, which
-//! spreads portfolios over the interval; all accounts of a round share its time. In a round:
+//! A portfolio has one task. Its rounds lie on a grid that begins with its first session, and all
+//! accounts of a round share its time. Portfolios that begin together are polled together. In a
+//! round:
 //!
 //! 1. accounts are asked side by side (`account`): balances, fills (`marks`), transfers;
 //! 2. prices come from data shared by all portfolios (`market`), for what is held;
